@@ -1,0 +1,92 @@
+import type { Secret } from "../core/secret.ts";
+
+export type LogLevel = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
+
+export interface ServiceSettings {
+  readonly name: string;
+  readonly logLevel: LogLevel;
+  /** `auto`: pretty on a terminal, JSON lines elsewhere. */
+  readonly logFormat: "auto" | "json" | "pretty";
+}
+
+export interface HttpSettings {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** Worker threads for work on pictures. */
+  readonly workers: number;
+  /** Without a trailing slash; `undefined` means the listen address. */
+  readonly publicBaseUrl: string | undefined;
+  /** Host names (no port) that the Host header may carry beside loopback and the public one. */
+  readonly allowedHosts: readonly string[];
+  /** Origins (scheme, host, port) that a browser may call from beside our own. */
+  readonly allowedOrigins: readonly string[];
+  /** How long accepted work may go on after SIGTERM. */
+  readonly shutdownTimeoutSeconds: number;
+}
+
+export interface FileStorageSettings {
+  readonly backend: "file";
+  readonly path: string;
+}
+
+export interface S3StorageSettings {
+  readonly backend: "s3";
+  readonly bucket: string;
+  /** Empty, or ends with a slash as the operator wrote it; used as it stands. */
+  readonly prefix: string;
+  readonly endpointUrl: string | undefined;
+  /** `undefined`: the default credential chain (IRSA, IMDS, profiles). */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: Secret } | undefined;
+  readonly region: string;
+}
+
+export type StorageSettings = FileStorageSettings | S3StorageSettings;
+
+export type EndpointSettings = { readonly kind: "url"; readonly url: string } | { readonly kind: "embedded" };
+
+export interface KServeSettings {
+  /** `undefined` is allowed only for commands that generate nothing. */
+  readonly endpoint: EndpointSettings | undefined;
+  /** `undefined`: not set by the operator, so the only served model may be taken. */
+  readonly modelName: string | undefined;
+  readonly timeoutSeconds: number;
+  readonly maxRetries: number;
+  readonly authToken: Secret | undefined;
+  /** Jobs in flight at once; one GPU serves one job. */
+  readonly maxConcurrency: number;
+  /** Jobs that may wait; one more is answered "busy". */
+  readonly queueDepth: number;
+  readonly queueTimeoutSeconds: number;
+}
+
+export interface McpSettings {
+  readonly maxSessions: number;
+  readonly sessionIdleSeconds: number;
+}
+
+export interface ImageSettings {
+  readonly cleanupIntervalSeconds: number;
+  /** `undefined`: pictures never expire. */
+  readonly ttlSeconds: number | undefined;
+  readonly maxSizeBytes: number;
+}
+
+export interface EngineSettings {
+  /** A folder with a diffusers ONNX export; `undefined`: the model shipped with the package. */
+  readonly modelPath: string | undefined;
+}
+
+/** Everything that the environment and `.env` decide, parsed and checked. */
+export interface Settings {
+  readonly service: ServiceSettings;
+  readonly http: HttpSettings;
+  readonly storage: StorageSettings;
+  readonly kserve: KServeSettings;
+  readonly mcp: McpSettings;
+  readonly images: ImageSettings;
+  readonly engine: EngineSettings;
+}
+
+/** The model name that is used when neither the operator nor the endpoint names one. */
+export const DEFAULT_MODEL_NAME = "stable-diffusion";

@@ -1,0 +1,332 @@
+/** The HTTP answer, the advice to retry, and the words a stranger may read, for one error code. */
+export interface ErrorDefinition {
+  readonly httpStatus: number;
+  /** True when the same call may succeed later without a change by the caller. */
+  readonly retryable: boolean;
+  /** What leaves the process when the thrower gave no public message of its own. */
+  readonly publicMessage: string;
+  /** What an operator should look at; printed in `docs/errors.md`. */
+  readonly remedy: string;
+}
+
+/** Every error code of the project. Callers branch on the code, never on text. */
+export const ERROR_TABLE = {
+  invalid_argument: {
+    httpStatus: 400,
+    retryable: false,
+    publicMessage: "An argument is not valid",
+    remedy: "Correct the named field; the message says what is allowed.",
+  },
+  invalid_image_id: {
+    httpStatus: 400,
+    retryable: false,
+    publicMessage: "The image id is not valid",
+    remedy: "Use an id exactly as generate_image returned it.",
+  },
+  image_not_found: {
+    httpStatus: 404,
+    retryable: false,
+    publicMessage: "No image has this id, or its time to live is over",
+    remedy: "Generate the picture again, or raise IMAGE_TTL.",
+  },
+  image_exists: {
+    httpStatus: 409,
+    retryable: false,
+    publicMessage: "An image with this id is stored already",
+    remedy: "Images are written once; save under a new id.",
+  },
+  not_found: {
+    httpStatus: 404,
+    retryable: false,
+    publicMessage: "There is nothing at this address",
+    remedy: "See the list of routes in docs/http-api.md.",
+  },
+  method_not_allowed: {
+    httpStatus: 405,
+    retryable: false,
+    publicMessage: "This address does not support the method",
+    remedy: "The Allow header lists the methods that it supports.",
+  },
+  forbidden: {
+    httpStatus: 403,
+    retryable: false,
+    publicMessage: "This operation is not allowed for this client",
+    remedy: "Deleting and cleaning up answer loopback clients only while no authentication is configured.",
+  },
+  forbidden_host: {
+    httpStatus: 403,
+    retryable: false,
+    publicMessage: "The Host header is not allowed",
+    remedy: "Add the host name to ALLOWED_HOSTS, or set PUBLIC_BASE_URL.",
+  },
+  forbidden_origin: {
+    httpStatus: 403,
+    retryable: false,
+    publicMessage: "The Origin header is not allowed",
+    remedy: "Add the origin to ALLOWED_ORIGINS, or set PUBLIC_BASE_URL.",
+  },
+  unsupported_media_type: {
+    httpStatus: 415,
+    retryable: false,
+    publicMessage: "The body must be application/json",
+    remedy: "Send Content-Type: application/json.",
+  },
+  payload_too_large: {
+    httpStatus: 413,
+    retryable: false,
+    publicMessage: "The request body is too large",
+    remedy: "Bodies are limited to 1 MiB.",
+  },
+  too_many_sessions: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "Too many MCP sessions are open",
+    remedy: "Close unused sessions; idle ones end by themselves.",
+  },
+  shutting_down: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "The server is shutting down",
+    remedy: "Call again; another replica or the restarted server will answer.",
+  },
+  queue_full: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "The image generator is busy",
+    remedy: "Wait, add replicas of the model, or raise the depth of the queue.",
+  },
+  queue_timeout: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "The image generator stayed busy for too long",
+    remedy: "Wait, or add replicas of the model.",
+  },
+  cancelled: {
+    httpStatus: 499,
+    retryable: false,
+    publicMessage: "The call was cancelled",
+    remedy: "Nothing to do: the caller gave up.",
+  },
+  model_not_found: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The model server does not serve the configured model",
+    remedy: "Set KSERVE_MODEL_NAME to a name that GET /v1/models of the endpoint lists.",
+  },
+  model_not_ready: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "The model is still loading",
+    remedy: "Wait until the InferenceService is ready.",
+  },
+  upstream_busy: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "The model server is busy",
+    remedy: "Wait, or scale the InferenceService.",
+  },
+  upstream_unavailable: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "The model server cannot be reached",
+    remedy: "Check KSERVE_ENDPOINT, the network policy and whether the InferenceService runs.",
+  },
+  upstream_timeout: {
+    httpStatus: 504,
+    retryable: false,
+    publicMessage: "The model server did not answer in time; the job may still be running there",
+    remedy: "Raise KSERVE_TIMEOUT, and the timeout of every proxy on the way (spec.predictor.timeout).",
+  },
+  upstream_connection_lost: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The connection to the model server was lost; the job may still be running there",
+    remedy: "Look for a restart or an out-of-memory kill of the model server, or a proxy timeout.",
+  },
+  upstream_error: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The model server failed to draw the picture",
+    remedy: "The log line generation_failed has the model server's own words.",
+  },
+  upstream_rejected: {
+    httpStatus: 422,
+    retryable: false,
+    publicMessage: "The model server refused the parameters",
+    remedy: "Use a size, steps and guidance that the model supports; the log has the model server's own words.",
+  },
+  upstream_auth_failed: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The model server refused our credentials",
+    remedy: "The service account needs the right to get the InferenceService; set KSERVE_AUTH_TOKEN or its file.",
+  },
+  upstream_redirected: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The model server redirected the call instead of answering it",
+    remedy: "Use the https form of KSERVE_ENDPOINT; redirects are never followed.",
+  },
+  not_a_kserve_endpoint: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The configured endpoint does not speak the KServe protocol",
+    remedy: "Check KSERVE_ENDPOINT: it should be the base URL of the InferenceService.",
+  },
+  out_of_memory: {
+    httpStatus: 507,
+    retryable: true,
+    publicMessage: "The model server ran out of memory",
+    remedy: "Try a smaller width and height.",
+  },
+  no_image_in_response: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The model server answered without a picture",
+    remedy: "Check that the model behind the endpoint is a text-to-image model.",
+  },
+  image_invalid: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The picture is damaged or of an unknown format",
+    remedy: "PNG, JPEG and WebP are accepted when every part of the file is whole.",
+  },
+  image_too_large: {
+    httpStatus: 502,
+    retryable: false,
+    publicMessage: "The picture is larger than this server stores",
+    remedy: "Ask for a smaller picture, or raise MAX_IMAGE_SIZE.",
+  },
+  storage_unavailable: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "The image storage cannot be reached",
+    remedy: "Check STORAGE_PATH or the bucket, its credentials and its permissions; the log has the cause.",
+  },
+  storage_full: {
+    httpStatus: 507,
+    retryable: true,
+    publicMessage: "The image storage is full",
+    remedy: "Free space, lower IMAGE_TTL, or give the volume more room.",
+  },
+  storage_write_failed: {
+    httpStatus: 500,
+    retryable: true,
+    publicMessage: "The picture could not be stored",
+    remedy: "The log has the cause.",
+  },
+  storage_read_failed: {
+    httpStatus: 500,
+    retryable: true,
+    publicMessage: "The picture could not be read",
+    remedy: "The log has the cause.",
+  },
+  storage_delete_failed: {
+    httpStatus: 500,
+    retryable: true,
+    publicMessage: "The picture could not be deleted",
+    remedy: "The log has the cause.",
+  },
+  storage_list_failed: {
+    httpStatus: 500,
+    retryable: true,
+    publicMessage: "The pictures could not be listed",
+    remedy: "The log has the cause.",
+  },
+  storage_timeout: {
+    httpStatus: 504,
+    retryable: true,
+    publicMessage: "The image storage did not answer in time",
+    remedy: "Check the network path to the bucket.",
+  },
+  configuration_invalid: {
+    httpStatus: 500,
+    retryable: false,
+    publicMessage: "The server is not configured correctly",
+    remedy: "Run `mcp-image-server config check`.",
+  },
+  internal: {
+    httpStatus: 500,
+    retryable: false,
+    publicMessage: "An internal error occurred",
+    remedy: "Report it with the request id; the log has the detail.",
+  },
+} as const satisfies Record<string, ErrorDefinition>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** Facts about an error that a stranger may read, in snake_case (`field`, `allowed`, `retry_after_seconds`). */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+export interface MCPImageErrorOptions extends ErrorOptions {
+  /** Words of ours for a stranger; the table's words when absent. Never upstream text, never a prompt. */
+  readonly publicMessage?: string;
+  readonly details?: ErrorDetails;
+}
+
+/** Base class of every error that this project throws on purpose. */
+export class MCPImageError extends Error {
+  override readonly name: string = "MCPImageError";
+  readonly code: ErrorCode;
+  readonly publicMessage: string;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: MCPImageErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+    this.publicMessage = options.publicMessage ?? ERROR_TABLE[code].publicMessage;
+    this.details = options.details ?? {};
+  }
+
+  get httpStatus(): number {
+    return ERROR_TABLE[this.code].httpStatus;
+  }
+
+  get retryable(): boolean {
+    return ERROR_TABLE[this.code].retryable;
+  }
+}
+
+/** A storage operation failed. */
+export class StorageError extends MCPImageError {
+  override readonly name = "StorageError";
+}
+
+/** The model server, or the way to it, failed. */
+export class KServeError extends MCPImageError {
+  override readonly name = "KServeError";
+}
+
+/** What the caller gave is not valid. */
+export class ValidationError extends MCPImageError {
+  override readonly name = "ValidationError";
+}
+
+/** The configuration is not valid. */
+export class ConfigurationError extends MCPImageError {
+  override readonly name = "ConfigurationError";
+}
+
+/** The error as one of ours: anything unknown becomes `internal`, with the original as its cause. */
+export function toMcpImageError(error: unknown): MCPImageError {
+  if (error instanceof MCPImageError) return error;
+  return new MCPImageError("internal", "Unexpected error", { cause: error });
+}
+
+/** The JSON body that leaves the process for an error: `error` is the code. */
+export interface PublicError {
+  readonly error: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly details?: ErrorDetails;
+}
+
+export function toPublicError(error: MCPImageError): PublicError {
+  const { code, publicMessage: message, retryable, details } = error;
+  return { error: code, message, retryable, ...(Object.keys(details).length > 0 && { details }) };
+}
+
+/** True for a Node system error with this code, such as `ENOENT`. */
+export function isErrno(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {
+  return error instanceof Error && "code" in error && typeof error.code === "string" && codes.includes(error.code);
+}

@@ -1,0 +1,73 @@
+import type { ImageFormat } from "../core/image-format.ts";
+import type { JsonValue } from "../core/json.ts";
+
+/** What to draw. A field that is absent is not sent: the model's own default holds. */
+export interface GenerateImageRequest {
+  readonly prompt: string;
+  readonly negativePrompt?: string;
+  /** Pixels. */
+  readonly width?: number;
+  /** Pixels. */
+  readonly height?: number;
+  readonly numInferenceSteps?: number;
+  readonly guidanceScale?: number;
+  /** 0..2^32-1; drawn by the client when absent, so that every picture can be repeated. */
+  readonly seed?: number;
+}
+
+export interface GenerateImageOptions {
+  /** Aborts waiting, retries and the request in flight. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: GenerationProgress) => void;
+  /** Sent as `x-request-id`, which KServe logs. */
+  readonly requestId?: string;
+}
+
+export type GenerationProgress =
+  | { readonly phase: "waking" }
+  | { readonly phase: "generating"; readonly step?: number; readonly totalSteps?: number }
+  | { readonly phase: "retrying"; readonly attempt: number; readonly delayMs: number };
+
+/** Whether the seed did its work: `honoured` is proven by an echo, otherwise unknown. */
+export interface SeedReport {
+  readonly requested: number | null;
+  readonly sent: number | null;
+  readonly echoed: number | null;
+  readonly honoured: boolean | "unknown";
+}
+
+/** Facts of one generation, as they leave the process. */
+export interface GenerationMetadata {
+  readonly prompt: string;
+  readonly negative_prompt?: string;
+  /** True size, read from the picture. */
+  readonly width: number;
+  readonly height: number;
+  readonly num_inference_steps?: number;
+  readonly guidance_scale?: number;
+  /** The number used. */
+  readonly seed: number;
+  readonly seed_report: SeedReport;
+  readonly model_name: string;
+  /** From the send to the whole answer. */
+  readonly generation_seconds: number;
+  /** Our own words, such as a parameter that the model does not support. */
+  readonly warnings: readonly string[];
+  /** Other plain values that a trusted engine reported (`native_width`, `scheduler`); empty for foreign runtimes. */
+  readonly engine?: Readonly<Record<string, JsonValue>>;
+}
+
+/** A verified picture. */
+export interface GeneratedImage {
+  readonly imageData: Buffer;
+  readonly format: ImageFormat;
+  readonly metadata: GenerationMetadata;
+}
+
+/** What the image service needs of a generator; `KServeClient` and `MockKServeClient` are ones. */
+export interface ImageGenerator {
+  /** @throws {KServeError} */
+  generateImage(request: GenerateImageRequest, options?: GenerateImageOptions): Promise<GeneratedImage>;
+  /** True when the endpoint serves the model or is busy with a job; never throws. */
+  healthCheck(options?: { readonly signal?: AbortSignal }): Promise<boolean>;
+}

@@ -1,0 +1,137 @@
+import type { ImageFormat } from "../core/image-format.ts";
+import type { JsonObject } from "../core/json.ts";
+
+/**
+ * The document that a store keeps for a picture: the generation metadata as given (snake_case), and the facts of
+ * the store, which win over keys of the same name. It is written once and never changes.
+ */
+export interface ImageRecord extends JsonObject {
+  readonly image_id: string;
+  /** ISO 8601, milliseconds, UTC. */
+  readonly created_at: string;
+  /** Bytes of the picture. */
+  readonly size: number;
+  readonly format: ImageFormat;
+  /** SHA-256 of the picture, hexadecimal: the strong ETag. */
+  readonly sha256: string;
+}
+
+/** A picture with its record. */
+export interface StoredImage {
+  readonly record: ImageRecord;
+  readonly imageData: Buffer;
+}
+
+export interface FindImagesQuery {
+  /** Literal prefix of the id; characters outside an id's alphabet match nothing. */
+  readonly prefix?: string;
+  /** 1..1000, default 100. */
+  readonly limit?: number;
+  /** `nextCursor` of the page before: the listing goes on behind that id, whether it still exists or not. */
+  readonly cursor?: string;
+  /** Leaves out pictures created at or before this time; the listing stops there. */
+  readonly createdAfterMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ImagePage {
+  /** Newest first. */
+  readonly records: readonly ImageRecord[];
+  /** Present when there may be more. */
+  readonly nextCursor?: string;
+}
+
+export interface OperationOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface AbstractStorageOptions {
+  /** Base of the URLs, without a trailing slash; a function where the port is known only after listening. */
+  readonly baseUrl: string | (() => string);
+}
+
+/** The most entries that one listing gives. */
+export const MAX_LIST_LIMIT = 1000;
+export const DEFAULT_LIST_LIMIT = 100;
+
+/**
+ * Where pictures are kept. Every driver passes `testStorage()` of the `testing` entry point.
+ *
+ * A malformed id is an unknown id for every method but `saveImage`, which throws `invalid_image_id`.
+ * What `saveImage` acknowledged survives a kill and a power cut; a half image is never visible.
+ */
+export abstract class AbstractStorage implements AsyncDisposable {
+  /** For logs, metrics and the health answer: `file`, `s3`, `memory`. */
+  abstract readonly backend: string;
+  readonly #baseUrl: string | (() => string);
+
+  constructor(options: AbstractStorageOptions) {
+    this.#baseUrl = options.baseUrl;
+  }
+
+  /**
+   * Stores a picture under a fresh id and gives its path or key.
+   *
+   * @throws {ValidationError} `invalid_image_id`; `image_invalid` when the bytes are not PNG, JPEG or WebP
+   * @throws {StorageError} `image_exists`, `storage_full`, `storage_write_failed`, `storage_unavailable`, `storage_timeout`
+   */
+  abstract saveImage(
+    imageData: Uint8Array,
+    imageId: string,
+    metadata: JsonObject,
+    options?: OperationOptions,
+  ): Promise<string>;
+
+  /** The picture with its record, or `undefined`. @throws {StorageError} `storage_read_failed` and the like */
+  abstract readImage(imageId: string, options?: OperationOptions): Promise<StoredImage | undefined>;
+
+  /** The record alone, or `undefined`. Costs no read of the picture. */
+  abstract readRecord(imageId: string, options?: OperationOptions): Promise<ImageRecord | undefined>;
+
+  /** True when this call deleted the picture, false when there was none. */
+  abstract deleteImage(imageId: string, options?: OperationOptions): Promise<boolean>;
+
+  /** One page of records, newest first. Its cost does not grow with what is stored. */
+  abstract findImages(query?: FindImagesQuery): Promise<ImagePage>;
+
+  /**
+   * Deletes pictures older than `ttlSeconds` and gives how many.
+   * A picture that cannot be deleted is logged and skipped.
+   *
+   * @throws {StorageError} `storage_list_failed` when nothing could be listed
+   */
+  abstract cleanupExpiredImages(ttlSeconds: number, options?: OperationOptions): Promise<number>;
+
+  /** Resolves when pictures can be stored now. @throws {StorageError} with the reason */
+  abstract checkHealth(options?: OperationOptions): Promise<void>;
+
+  /** Waits for work in flight and frees what is held; safe to call twice. */
+  abstract close(): Promise<void>;
+
+  /** The bytes exactly as they were saved, or `undefined`. */
+  async getImage(imageId: string, options?: OperationOptions): Promise<Buffer | undefined> {
+    return (await this.readImage(imageId, options))?.imageData;
+  }
+
+  /** The stable URL of a stored picture, or `undefined` when there is none. */
+  async getImageUrl(imageId: string, options?: OperationOptions): Promise<string | undefined> {
+    const record = await this.readRecord(imageId, options);
+    return record && this.toImageUrl(record.image_id);
+  }
+
+  /** Records with their `url`, newest first, at most 1,000. */
+  async listImages(prefix = "", options?: OperationOptions): Promise<(ImageRecord & { readonly url: string })[]> {
+    const { records } = await this.findImages({ prefix, limit: MAX_LIST_LIMIT, ...options });
+    return records.map((record) => ({ ...record, url: this.toImageUrl(record.image_id) }));
+  }
+
+  /** The URL that a picture of this id has; does not look whether it exists. */
+  toImageUrl(imageId: string): string {
+    const base = typeof this.#baseUrl === "string" ? this.#baseUrl : this.#baseUrl();
+    return `${base}/images/${imageId}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
