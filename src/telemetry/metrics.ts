@@ -1,0 +1,127 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+
+/** What the parts of the server tell about themselves. No label ever holds an id, a prompt or a URL. */
+export interface Metrics {
+  /** One generation ended: `ok` or an error code. */
+  generationEnded(outcome: string, seconds: number): void;
+  /** A job left the queue for the model server. */
+  queueLeft(waitSeconds: number): void;
+  /** A job was not admitted: an error code. */
+  rejected(reason: string): void;
+  imageServed(status: number): void;
+  cleanupEnded(outcome: "ok" | "failed", deleted: number, nowMs: number): void;
+}
+
+/** For servers that nobody scrapes. */
+export const noMetrics: Metrics = {
+  generationEnded: () => undefined,
+  queueLeft: () => undefined,
+  rejected: () => undefined,
+  imageServed: () => undefined,
+  cleanupEnded: () => undefined,
+};
+
+export interface PrometheusMetricsOptions {
+  readonly version: string;
+  /** Read at each scrape. */
+  readonly queue: () => { readonly waiting: number; readonly running: number };
+  /** Read at each scrape. */
+  readonly sessions: () => number;
+}
+
+/** Metrics that can be scraped. */
+export interface PrometheusMetrics extends Metrics {
+  readonly contentType: string;
+  /** The Prometheus text exposition format. */
+  print(): Promise<string>;
+}
+
+const GENERATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300];
+
+export function createPrometheusMetrics(options: PrometheusMetricsOptions): PrometheusMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const addReading = (name: string, help: string, read: () => number): void => {
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        registers: [],
+        collect() {
+          this.set(read());
+        },
+      }),
+    );
+  };
+  collectDefaultMetrics({ register: registry });
+
+  const buildInfo = new Gauge({
+    name: "build_info",
+    help: "1, with the version of the server",
+    labelNames: ["version"],
+    registers,
+  });
+  buildInfo.set({ version: options.version }, 1);
+  addReading("image_queue_depth", "Jobs that wait for the model server", () => options.queue().waiting);
+  addReading("image_jobs_in_flight", "Jobs at the model server", () => options.queue().running);
+  addReading("mcp_sessions", "Open MCP sessions of the 2025-11-25 protocol", () => options.sessions());
+  const generations = new Counter({
+    name: "image_generations_total",
+    help: "Generations that ended, by outcome (ok or an error code)",
+    labelNames: ["outcome"],
+    registers,
+  });
+  const generationSeconds = new Histogram({
+    name: "image_generation_duration_seconds",
+    help: "From the end of the queue to the stored picture",
+    buckets: GENERATION_BUCKETS,
+    registers,
+  });
+  const queueSeconds = new Histogram({
+    name: "image_queue_wait_seconds",
+    help: "Time that a job waited for its turn",
+    buckets: GENERATION_BUCKETS,
+    registers,
+  });
+  const rejections = new Counter({
+    name: "image_rejections_total",
+    help: "Jobs that were not admitted, by reason (an error code)",
+    labelNames: ["reason"],
+    registers,
+  });
+  const served = new Counter({
+    name: "image_requests_total",
+    help: "Requests for pictures, by HTTP status",
+    labelNames: ["status"],
+    registers,
+  });
+  const cleanupRuns = new Counter({
+    name: "cleanup_runs_total",
+    help: "Cleanup cycles that ended, by outcome",
+    labelNames: ["outcome"],
+    registers,
+  });
+  const cleanupDeleted = new Counter({ name: "cleanup_deleted_total", help: "Expired pictures deleted", registers });
+  const cleanupLastSuccess = new Gauge({
+    name: "cleanup_last_success_timestamp_seconds",
+    help: "When a cleanup cycle last succeeded",
+    registers,
+  });
+
+  return {
+    contentType: registry.contentType,
+    print: async () => registry.metrics(),
+    generationEnded(outcome, seconds) {
+      generations.inc({ outcome });
+      if (outcome === "ok") generationSeconds.observe(seconds);
+    },
+    queueLeft: (waitSeconds) => queueSeconds.observe(waitSeconds),
+    rejected: (reason) => rejections.inc({ reason }),
+    imageServed: (status) => served.inc({ status: String(status) }),
+    cleanupEnded(outcome, deleted, nowMs) {
+      cleanupRuns.inc({ outcome });
+      cleanupDeleted.inc(deleted);
+      if (outcome === "ok") cleanupLastSuccess.set(nowMs / 1000);
+    },
+  };
+}
