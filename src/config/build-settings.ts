@@ -1,0 +1,111 @@
+import { Secret } from "../core/secret.ts";
+import type { FoundSettings } from "./find-settings.ts";
+import { createSettingFault, type SettingFault } from "./setting-fault.ts";
+import { SETTING_NAMES, getSettingDefinition, type SettingName, type SettingValue } from "./settings-table.ts";
+import type { EndpointSettings, S3StorageSettings, Settings, StorageSettings } from "./settings.ts";
+
+export interface BuildSettingsOptions {
+  readonly requireEndpoint: boolean;
+}
+
+type Read = <Name extends SettingName>(name: Name) => SettingValue<Name>;
+
+/** The settings, or every fault of their texts and of how they go together. */
+export function buildSettings(
+  found: FoundSettings["found"],
+  { requireEndpoint }: BuildSettingsOptions,
+): { readonly settings: Settings | undefined; readonly faults: readonly SettingFault[] } {
+  const faults: SettingFault[] = [];
+  const values = new Map<SettingName, unknown>();
+  for (const name of SETTING_NAMES) {
+    const text = found.get(name)?.text;
+    if (text === undefined) continue;
+    const value = getSettingDefinition(name).kind.parse(text);
+    if (value === undefined) faults.push(createSettingFault(name, text));
+    else values.set(name, value);
+  }
+  faults.push(...listMissing(found, values.get("STORAGE_BACKEND") === "s3", requireEndpoint));
+  if (faults.length > 0) return { settings: undefined, faults };
+  // Every setting with a default has a value now, and each value came out of the parser of its own name.
+  const read: Read = (name) => values.get(name) as SettingValue<typeof name>;
+  const hasOwnModel = found.get("KSERVE_MODEL_NAME")?.source !== "default";
+  return { settings: toSettings(read, hasOwnModel), faults };
+}
+
+/** What one setting demands of another. */
+function listMissing(found: FoundSettings["found"], usesS3: boolean, requireEndpoint: boolean): SettingFault[] {
+  const faults: SettingFault[] = [];
+  const demand = (name: SettingName, reason: string): void => {
+    if (!found.has(name)) faults.push(createSettingFault(name, undefined, `must be set ${reason}`));
+  };
+  if (requireEndpoint) demand("KSERVE_ENDPOINT", "to a URL, or to the word embedded for the engine in this package");
+  if (usesS3) demand("S3_BUCKET", "when STORAGE_BACKEND is s3");
+  if (found.has("AWS_ACCESS_KEY_ID")) demand("AWS_SECRET_ACCESS_KEY", "together with AWS_ACCESS_KEY_ID");
+  if (found.has("AWS_SECRET_ACCESS_KEY")) demand("AWS_ACCESS_KEY_ID", "together with AWS_SECRET_ACCESS_KEY");
+  return faults;
+}
+
+function toSettings(read: Read, hasOwnModel: boolean): Settings {
+  const ttlSeconds = read("IMAGE_TTL");
+  return {
+    service: { name: read("SERVICE_NAME"), logLevel: read("LOG_LEVEL"), logFormat: read("LOG_FORMAT") },
+    http: {
+      host: read("HOST"),
+      port: read("PORT"),
+      workers: read("WORKERS"),
+      publicBaseUrl: read("PUBLIC_BASE_URL"),
+      allowedHosts: read("ALLOWED_HOSTS") ?? [],
+      allowedOrigins: read("ALLOWED_ORIGINS") ?? [],
+      shutdownTimeoutSeconds: read("SHUTDOWN_TIMEOUT"),
+    },
+    storage: toStorage(read),
+    kserve: {
+      endpoint: toEndpoint(read("KSERVE_ENDPOINT")),
+      modelName: hasOwnModel ? read("KSERVE_MODEL_NAME") : undefined,
+      timeoutSeconds: read("KSERVE_TIMEOUT"),
+      maxRetries: read("KSERVE_MAX_RETRIES"),
+      authToken: toSecret(read("KSERVE_AUTH_TOKEN")),
+      maxConcurrency: read("KSERVE_MAX_CONCURRENCY"),
+      queueDepth: read("KSERVE_QUEUE_DEPTH"),
+      queueTimeoutSeconds: read("KSERVE_QUEUE_TIMEOUT"),
+    },
+    mcp: { maxSessions: read("MCP_MAX_SESSIONS"), sessionIdleSeconds: read("MCP_SESSION_IDLE_TIMEOUT") },
+    images: {
+      cleanupIntervalSeconds: read("IMAGE_CLEANUP_INTERVAL"),
+      ttlSeconds: ttlSeconds === Infinity ? undefined : ttlSeconds,
+      maxSizeBytes: read("MAX_IMAGE_SIZE"),
+    },
+    engine: { modelPath: read("MODEL_PATH") },
+  };
+}
+
+function toStorage(read: Read): StorageSettings {
+  const bucket = read("S3_BUCKET");
+  if (read("STORAGE_BACKEND") === "file" || bucket === undefined) {
+    return { backend: "file", path: read("STORAGE_PATH") };
+  }
+  return {
+    backend: "s3",
+    bucket,
+    prefix: read("S3_PREFIX"),
+    endpointUrl: read("S3_ENDPOINT_URL"),
+    credentials: toCredentials(read),
+    region: read("AWS_REGION"),
+  };
+}
+
+function toCredentials(read: Read): S3StorageSettings["credentials"] {
+  const accessKeyId = read("AWS_ACCESS_KEY_ID");
+  const secretAccessKey = toSecret(read("AWS_SECRET_ACCESS_KEY"));
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  return { accessKeyId, secretAccessKey };
+}
+
+function toEndpoint(value: string | undefined): EndpointSettings | undefined {
+  if (value === undefined) return undefined;
+  return value === "embedded" ? { kind: "embedded" } : { kind: "url", url: value };
+}
+
+function toSecret(value: string | undefined): Secret | undefined {
+  return value === undefined ? undefined : new Secret(value);
+}

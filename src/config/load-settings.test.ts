@@ -1,0 +1,418 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { inspect } from "node:util";
+import { ConfigurationError } from "../core/errors.ts";
+import { loadSettings, parseSettings, type LoadSettingsOptions } from "./load-settings.ts";
+import { InvalidSettingsError, type SettingFault } from "./setting-fault.ts";
+import { SETTING_NAMES, SETTINGS_TABLE, getSettingDefinition, toSettingExample } from "./settings-table.ts";
+import type { SettingName } from "./settings-table.ts";
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "settings-"));
+});
+after(async () => {
+  await rm(folder, { recursive: true });
+});
+
+async function writeText(name: string, text: string): Promise<string> {
+  const file = join(folder, name);
+  await writeFile(file, text);
+  return file;
+}
+
+function faultsOf(options: LoadSettingsOptions): readonly SettingFault[] {
+  try {
+    loadSettings(options);
+  } catch (error) {
+    assert.ok(error instanceof InvalidSettingsError);
+    return error.faults;
+  }
+  return [];
+}
+
+function faultNames(env: LoadSettingsOptions["env"]): string[] {
+  return faultsOf({ env }).map(({ name }) => name);
+}
+
+describe("parseSettings()", () => {
+  test("gives the documented defaults for an empty environment", () => {
+    assert.deepEqual(parseSettings({}), {
+      service: { name: "mcp-image-server", logLevel: "INFO", logFormat: "auto" },
+      http: {
+        host: "0.0.0.0",
+        port: 8000,
+        workers: 4,
+        publicBaseUrl: undefined,
+        allowedHosts: [],
+        allowedOrigins: [],
+        shutdownTimeoutSeconds: 30,
+      },
+      storage: { backend: "file", path: "/tmp/mcp-images" },
+      kserve: {
+        endpoint: undefined,
+        modelName: undefined,
+        timeoutSeconds: 60,
+        maxRetries: 3,
+        authToken: undefined,
+        maxConcurrency: 1,
+        queueDepth: 32,
+        queueTimeoutSeconds: 300,
+      },
+      mcp: { maxSessions: 1000, sessionIdleSeconds: 1800 },
+      images: { cleanupIntervalSeconds: 300, ttlSeconds: 3600, maxSizeBytes: 10_485_760 },
+      engine: { modelPath: undefined },
+    });
+  });
+
+  test("reads every setting", () => {
+    const settings = parseSettings({
+      SERVICE_NAME: "pictures",
+      LOG_LEVEL: "DEBUG",
+      LOG_FORMAT: "json",
+      HOST: "::1",
+      PORT: "0",
+      WORKERS: "2",
+      PUBLIC_BASE_URL: "https://Images.example.com:443/base/",
+      ALLOWED_HOSTS: "A.example.com, [::1],,a.example.com",
+      ALLOWED_ORIGINS: "https://App.example.com:443,http://localhost:3000, vscode-webview://Panel",
+      SHUTDOWN_TIMEOUT: "0",
+      STORAGE_BACKEND: "s3",
+      STORAGE_PATH: "pictures here",
+      S3_BUCKET: "bucket.one",
+      S3_PREFIX: "a/b",
+      S3_ENDPOINT_URL: "http://127.0.0.1:9000/",
+      AWS_ACCESS_KEY_ID: "AKIA1",
+      AWS_SECRET_ACCESS_KEY: "s3cr/et+",
+      AWS_REGION: "eu-central-1",
+      KSERVE_ENDPOINT: "https://models.example.com/openai/",
+      KSERVE_MODEL_NAME: "stable-diffusion",
+      KSERVE_TIMEOUT: "2.5",
+      KSERVE_MAX_RETRIES: "0",
+      KSERVE_AUTH_TOKEN: "t0ken",
+      KSERVE_MAX_CONCURRENCY: "2",
+      KSERVE_QUEUE_DEPTH: "0",
+      KSERVE_QUEUE_TIMEOUT: "1",
+      IMAGE_CLEANUP_INTERVAL: "1",
+      IMAGE_TTL: "never",
+      MAX_IMAGE_SIZE: "1024",
+      MCP_MAX_SESSIONS: "1",
+      MCP_SESSION_IDLE_TIMEOUT: "2",
+      MODEL_PATH: "./model",
+    } satisfies Record<SettingName, string>);
+    const { storage, kserve } = settings;
+    assert.deepEqual(settings.service, { name: "pictures", logLevel: "DEBUG", logFormat: "json" });
+    assert.deepEqual(settings.http, {
+      host: "::1",
+      port: 0,
+      workers: 2,
+      publicBaseUrl: "https://images.example.com/base",
+      allowedHosts: ["a.example.com", "::1"],
+      allowedOrigins: ["https://app.example.com", "http://localhost:3000", "vscode-webview://panel"],
+      shutdownTimeoutSeconds: 0,
+    });
+    assert.ok(storage.backend === "s3");
+    assert.deepEqual(
+      { ...storage, credentials: storage.credentials?.accessKeyId },
+      {
+        backend: "s3",
+        bucket: "bucket.one",
+        prefix: "a/b",
+        endpointUrl: "http://127.0.0.1:9000",
+        credentials: "AKIA1",
+        region: "eu-central-1",
+      },
+    );
+    assert.equal(storage.credentials?.secretAccessKey.reveal(), "s3cr/et+");
+    assert.deepEqual(
+      { ...kserve, authToken: kserve.authToken?.reveal() },
+      {
+        endpoint: { kind: "url", url: "https://models.example.com/openai" },
+        modelName: "stable-diffusion",
+        timeoutSeconds: 2.5,
+        maxRetries: 0,
+        authToken: "t0ken",
+        maxConcurrency: 2,
+        queueDepth: 0,
+        queueTimeoutSeconds: 1,
+      },
+    );
+    assert.deepEqual(settings.mcp, { maxSessions: 1, sessionIdleSeconds: 2 });
+    assert.deepEqual(settings.images, { cleanupIntervalSeconds: 1, ttlSeconds: undefined, maxSizeBytes: 1024 });
+    assert.deepEqual(settings.engine, { modelPath: "./model" });
+  });
+
+  const refused: Readonly<Partial<Record<SettingName, readonly string[]>>> = {
+    SERVICE_NAME: [" x", "a\nb", "x".repeat(64)],
+    LOG_LEVEL: ["TRACE", "INFO ", "30"],
+    HOST: ["http://x", "a b", "host:80", "[::1]", "-x"],
+    PORT: ["80abc", "1e3", "0x10", " 8 0", "80 ", "80\n", "-1", "+80", "080", "8.0", "65536", "８０", "1".repeat(400)],
+    WORKERS: ["0", "65"],
+    PUBLIC_BASE_URL: [
+      "images.example.com",
+      "ftp://x",
+      "https://u@x",
+      "https://x/?a",
+      "https://x/#",
+      "http:x",
+      "http://x\\y",
+      "http://a b",
+      "http://x:99999",
+    ],
+    ALLOWED_HOSTS: ["*", "a.example.com:80", "https://a.example.com", "a b"],
+    ALLOWED_ORIGINS: ["*", "null", "https://a.example.com/path", "a.example.com"],
+    STORAGE_BACKEND: ["S4", "memory"],
+    STORAGE_PATH: ["~/pictures", "$HOME/pictures", "%APPDATA%", " /x", "/x ", "/a\0b", "/a\nb"],
+    S3_BUCKET: ["s3://bucket", "bucket/prefix", "b"],
+    S3_PREFIX: ["/x", " x", "a\nb", "x".repeat(256)],
+    AWS_REGION: ["eu west", "https://x"],
+    KSERVE_ENDPOINT: ["localhost:8080", "grpc://x", "http://u:p@x", "http://x?y=1", "Embed"],
+    KSERVE_MODEL_NAME: ["../x", "a b", "a?b"],
+    KSERVE_TIMEOUT: ["0", "0.0", "-1", "1e3", ".5", "5.", "1,5", "Infinity", "NaN", "86401"],
+    KSERVE_MAX_RETRIES: ["11"],
+    KSERVE_AUTH_TOKEN: ["a b", "a\n", "ä"],
+    IMAGE_TTL: ["0", "-1", "1.5", "1h", "no", "3153600001"],
+    MAX_IMAGE_SIZE: ["10MB", "1023", "268435457"],
+  };
+  for (const [name, texts] of Object.entries(refused)) {
+    test(`refuses a wrong ${name}`, () => {
+      for (const text of texts) assert.deepEqual(faultNames({ [name]: text }), [name], JSON.stringify(text));
+    });
+  }
+
+  test("accepts words in any case, and WARN for WARNING", () => {
+    assert.equal(parseSettings({ LOG_LEVEL: "warn" }).service.logLevel, "WARNING");
+    assert.equal(parseSettings({ LOG_LEVEL: "Critical" }).service.logLevel, "CRITICAL");
+    assert.equal(parseSettings({ IMAGE_TTL: "Never" }).images.ttlSeconds, undefined);
+    assert.deepEqual(parseSettings({ KSERVE_ENDPOINT: "EMBEDDED" }).kserve.endpoint, { kind: "embedded" });
+  });
+
+  test("accepts the default and the example of every setting", () => {
+    for (const name of SETTING_NAMES) {
+      const { kind, default: fallback } = getSettingDefinition(name);
+      assert.notEqual(kind.parse(toSettingExample(name)), undefined, `${name} example`);
+      if (fallback !== undefined) assert.notEqual(kind.parse(fallback), undefined, `${name} default`);
+    }
+  });
+
+  test("holds every fault of a configuration at once", () => {
+    const faults = faultsOf({
+      env: { PORT: "80abc", STORAGE_BACKEND: "s3", AWS_ACCESS_KEY_ID: "AKIA1", IMAGE_TTL: "0" },
+      requireEndpoint: true,
+    });
+    assert.deepEqual(
+      faults.map(({ name, value, rule }) => `${name} ${value} ${rule}`),
+      [
+        "PORT 80abc must be a whole number from 0 to 65535, digits only",
+        "IMAGE_TTL 0 must be a whole number of seconds from 1 to 3153600000, or the word never",
+        "KSERVE_ENDPOINT undefined must be set to a URL, or to the word embedded for the engine in this package",
+        "S3_BUCKET undefined must be set when STORAGE_BACKEND is s3",
+        "AWS_SECRET_ACCESS_KEY undefined must be set together with AWS_ACCESS_KEY_ID",
+      ],
+    );
+    assert.deepEqual(
+      faults.map(({ example }) => example),
+      [
+        "PORT=8000",
+        "IMAGE_TTL=3600",
+        "KSERVE_ENDPOINT=http://stable-diffusion-predictor.models.svc:8080",
+        "S3_BUCKET=pictures",
+        "AWS_SECRET_ACCESS_KEY=the-secret-of-that-key",
+      ],
+    );
+  });
+
+  test("throws a ConfigurationError whose message has one printable line per fault", () => {
+    assert.throws(
+      () => parseSettings({ PORT: "1\n\u001b[31m2", WORKERS: "0" }),
+      (error: unknown) => {
+        assert.ok(error instanceof ConfigurationError);
+        assert.equal(error.name, "ConfigurationError");
+        assert.equal(error.code, "configuration_invalid");
+        assert.equal(
+          error.message,
+          [
+            "Cannot use the settings: 2 faults",
+            String.raw`  PORT="1\n\u001b[31m2" must be a whole number from 0 to 65535, digits only, for example PORT=8000`,
+            '  WORKERS="0" must be a whole number from 1 to 64, digits only, for example WORKERS=4',
+          ].join("\n"),
+        );
+        return true;
+      },
+    );
+  });
+
+  test("prints no secret and no user information of a URL in a fault", () => {
+    const canary = "c4nary";
+    const faults = faultsOf({
+      env: {
+        AWS_SECRET_ACCESS_KEY: `${canary} x`,
+        KSERVE_AUTH_TOKEN: `${canary}\n`,
+        KSERVE_ENDPOINT: `https://user:${canary}/x@models.example.com/?token=${canary}`,
+        S3_ENDPOINT_URL: `https://${canary}@s3.example.com`,
+      },
+    });
+    assert.equal(inspect(new InvalidSettingsError(faults)).includes(canary), false);
+    assert.deepEqual(
+      faults.map(({ name, value }) => `${name}=${value}`),
+      [
+        "S3_ENDPOINT_URL=https://[redacted]@s3.example.com",
+        "AWS_SECRET_ACCESS_KEY=[redacted]",
+        "KSERVE_ENDPOINT=https://[redacted]@models.example.com/?[redacted]",
+        "KSERVE_AUTH_TOKEN=[redacted]",
+        "AWS_ACCESS_KEY_ID=undefined",
+      ],
+    );
+  });
+
+  test("takes names in any case; the exact one wins, others must agree", () => {
+    assert.equal(parseSettings({ port: "1" }).http.port, 1);
+    assert.equal(parseSettings({ port: "1", PORT: "2", Port: "3" }).http.port, 2);
+    assert.equal(parseSettings({ port: "1", Port: "1" }).http.port, 1);
+    assert.equal(parseSettings({ PORT: "", port: "1" }).http.port, 1);
+    assert.deepEqual(
+      faultsOf({ env: { port: "1", Port: "2" } }).map(({ rule }) => rule),
+      ["must be set once, but port and Port differ"],
+    );
+  });
+
+  test("takes an empty text as unset, but for S3_PREFIX as no prefix", () => {
+    const s3 = { STORAGE_BACKEND: "s3", S3_BUCKET: "bucket" };
+    assert.equal(parseSettings({ PORT: "" }).http.port, 8000);
+    assert.deepEqual(parseSettings({ ...s3, S3_PREFIX: "" }).storage, {
+      backend: "s3",
+      bucket: "bucket",
+      prefix: "",
+      endpointUrl: undefined,
+      credentials: undefined,
+      region: "us-east-1",
+    });
+    assert.deepEqual(faultNames({ ...s3, S3_BUCKET: "" }), ["S3_BUCKET"]);
+  });
+
+  test("ignores names that come with every object", () => {
+    const env = JSON.parse('{"__proto__": "x", "constructor": "y", "toString": "z"}') as Record<string, string>;
+    assert.equal(parseSettings(env).http.port, 8000);
+  });
+});
+
+describe("loadSettings()", () => {
+  test("prefers the environment, then .env, then a person's default, then the table", async () => {
+    const path = await writeText("precedence.env", "PORT=2\nWORKERS=2\n# HOST=9.9.9.9\n");
+    const { settings, sources, texts } = loadSettings({
+      env: { PORT: "1", LOG_LEVEL: "" },
+      envFile: { path, required: true },
+      defaults: { PORT: "3", WORKERS: "3", HOST: "127.0.0.1", KSERVE_ENDPOINT: "embedded" },
+      requireEndpoint: true,
+    });
+    const { port, workers, host } = settings.http;
+    assert.deepEqual({ port, workers, host }, { port: 1, workers: 2, host: "127.0.0.1" });
+    assert.deepEqual(settings.kserve.endpoint, { kind: "embedded" });
+    assert.deepEqual(
+      [sources.PORT, sources.WORKERS, sources.HOST, sources.LOG_LEVEL, sources.S3_BUCKET],
+      ["environment", ".env", "person-default", "default", "unset"],
+    );
+    assert.deepEqual([texts.PORT, texts.HOST, texts.S3_BUCKET], ["1", "127.0.0.1", undefined]);
+  });
+
+  test("lets an empty S3_PREFIX of the environment win over .env", async () => {
+    const path = await writeText("prefix.env", "S3_PREFIX=x/\nSTORAGE_BACKEND=s3\nS3_BUCKET=bucket\n");
+    const { settings } = loadSettings({ env: { S3_PREFIX: "" }, envFile: { path, required: true } });
+    assert.equal(settings.storage.backend === "s3" && settings.storage.prefix, "");
+  });
+
+  test("does without a missing .env file, or one that is a folder, unless it is required", async () => {
+    const path = join(folder, "none.env");
+    assert.equal(loadSettings({ env: {}, envFile: { path, required: false } }).settings.http.port, 8000);
+    assert.deepEqual(faultsOf({ env: {}, envFile: { path, required: true } }), [
+      { name: path, value: undefined, rule: "must be a file, but there is none", example: undefined },
+    ]);
+    const venv = join(folder, ".env");
+    await mkdir(venv);
+    assert.equal(loadSettings({ env: {}, envFile: { path: venv, required: false } }).settings.http.port, 8000);
+    assert.deepEqual(
+      faultsOf({ env: {}, envFile: { path: venv, required: true } }).map(({ rule }) => rule),
+      ["must be a file, but it cannot be read"],
+    );
+  });
+
+  test("names a faulty line of .env by its number and never by its text", async () => {
+    const path = await writeText("faulty.env", 'PORT=1\nAWS_SECRET_ACCESS_KEY "c4nary"\nWORKERS="2\n');
+    const faults = faultsOf({ env: {}, envFile: { path, required: true } });
+    assert.deepEqual(
+      faults.map(({ name }) => name),
+      [`${path} line 2`, `${path} line 3`],
+    );
+    assert.equal(inspect(faults).includes("c4nary"), false);
+  });
+
+  test("warns about near misses, in the environment for long names only", async () => {
+    const path = await writeText("typos.env", "PROT=1\nUNKNOWN_NAME=1\nEMBEDDING_MODEL=x\n");
+    const { warnings } = loadSettings({
+      env: {
+        KSERVE_TIMOUT: "5",
+        HOME: "/root",
+        PATH: "/bin",
+        HOSTNAME: "x",
+        POST: "1",
+        aws_secret_acess_key_file: "/x",
+      },
+      envFile: { path, required: true },
+    });
+    assert.deepEqual(
+      warnings.map(({ message }) => message),
+      [
+        "KSERVE_TIMOUT (environment) is no setting; did you mean KSERVE_TIMEOUT?",
+        "aws_secret_acess_key_file (environment) is no setting; did you mean AWS_SECRET_ACCESS_KEY_FILE?",
+        "PROT (.env) is no setting; did you mean PORT?",
+      ],
+    );
+  });
+
+  test("warns about S3_BUCKET while STORAGE_BACKEND is file", () => {
+    assert.deepEqual(loadSettings({ env: { S3_BUCKET: "bucket" } }).warnings, [
+      { name: "S3_BUCKET", message: "S3_BUCKET (environment) has no effect while STORAGE_BACKEND is file" },
+    ]);
+  });
+
+  test("reads a secret from the file that NAME_FILE names, without its last line end", async () => {
+    const path = await writeText("token", "c4nary\r\n");
+    const { settings, texts } = loadSettings({ env: { kserve_auth_token_file: path } });
+    assert.equal(settings.kserve.authToken?.reveal(), "c4nary");
+    assert.equal(texts.KSERVE_AUTH_TOKEN, "[redacted]");
+  });
+
+  test("lets a NAME_FILE of the environment win over a NAME of .env", async () => {
+    const path = await writeText("secret.env", "KSERVE_AUTH_TOKEN=from-env-file");
+    const token = await writeText("environment-token", "from-secret-file");
+    const { settings } = loadSettings({
+      env: { KSERVE_AUTH_TOKEN_FILE: token },
+      envFile: { path, required: true },
+    });
+    assert.equal(settings.kserve.authToken?.reveal(), "from-secret-file");
+  });
+
+  test("refuses a secret given twice, and a secret file that is missing, empty, too large or of several lines", async () => {
+    const rulesOf = (env: LoadSettingsOptions["env"]): string[] =>
+      faultsOf({ env }).map(({ name, rule }) => `${name} ${rule}`);
+    const path = await writeText("once", "c4nary");
+    assert.deepEqual(rulesOf({ KSERVE_AUTH_TOKEN: "x", KSERVE_AUTH_TOKEN_FILE: path }), [
+      "KSERVE_AUTH_TOKEN must not be set together with KSERVE_AUTH_TOKEN_FILE",
+    ]);
+    assert.deepEqual(rulesOf({ AWS_SECRET_ACCESS_KEY_FILE: join(folder, "none"), AWS_ACCESS_KEY_ID: "AKIA1" }), [
+      "AWS_SECRET_ACCESS_KEY_FILE must name a file that can be read (ENOENT)",
+    ]);
+    assert.deepEqual(rulesOf({ KSERVE_AUTH_TOKEN_FILE: await writeText("empty", "\n") }), [
+      "KSERVE_AUTH_TOKEN_FILE must name a file that is not empty",
+    ]);
+    assert.deepEqual(rulesOf({ KSERVE_AUTH_TOKEN_FILE: await writeText("large", "x".repeat(65_537)) }), [
+      "KSERVE_AUTH_TOKEN_FILE must name a file of at most 65536 characters",
+    ]);
+    assert.deepEqual(rulesOf({ KSERVE_AUTH_TOKEN_FILE: await writeText("lines", "a\nb\n") }), [
+      `KSERVE_AUTH_TOKEN ${SETTINGS_TABLE.KSERVE_AUTH_TOKEN.kind.rule}`,
+    ]);
+  });
+});

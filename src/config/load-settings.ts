@@ -1,0 +1,105 @@
+import { readFileSync } from "node:fs";
+import { isErrno } from "../core/errors.ts";
+import { buildSettings } from "./build-settings.ts";
+import { findSettings, type SettingLayer, type SettingSource, type SettingWarning } from "./find-settings.ts";
+import { parseEnvFile } from "./parse-env-file.ts";
+import { InvalidSettingsError, maskSetting, type SettingFault } from "./setting-fault.ts";
+import { SETTING_NAMES, type SettingName } from "./settings-table.ts";
+import type { Settings } from "./settings.ts";
+
+export interface LoadSettingsOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A `.env` file; the environment wins over it. A missing one is a fault only when it is `required`. */
+  readonly envFile?: { readonly path: string; readonly required: boolean };
+  /** Defaults for someone at a desk; they win over those of the table. */
+  readonly defaults?: Readonly<Partial<Record<SettingName, string>>>;
+  /** For commands that generate pictures: `KSERVE_ENDPOINT` must be set. Default: false. */
+  readonly requireEndpoint?: boolean;
+}
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  readonly warnings: readonly SettingWarning[];
+  readonly sources: Readonly<Record<SettingName, SettingSource>>;
+  /** Every value as text, secrets masked; `undefined` when there is none. */
+  readonly texts: Readonly<Record<SettingName, string | undefined>>;
+}
+
+/**
+ * Reads the settings from the environment, a `.env` file, secret files and defaults.
+ *
+ * @throws {InvalidSettingsError} every fault at once
+ */
+export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
+  const envFile = readEnvFile(options.envFile);
+  const { found, faults, warnings } = findSettings([
+    { source: "environment", values: options.env },
+    { source: ".env", values: envFile.values },
+    { source: "person-default", values: options.defaults ?? {} },
+  ]);
+  const built = buildSettings(found, { requireEndpoint: options.requireEndpoint ?? false });
+  // A setting that was given wrongly is not missing as well.
+  const given = new Set(faults.map(({ name }) => name.replace(/_FILE$/, "")));
+  const allFaults = [...envFile.faults, ...faults, ...built.faults.filter(({ name }) => !given.has(name))];
+  if (built.settings === undefined || allFaults.length > 0) throw new InvalidSettingsError(allFaults);
+  return {
+    settings: built.settings,
+    warnings: [...warnings, ...listIgnored(found, built.settings)],
+    sources: mapSettings((name) => found.get(name)?.source ?? "unset"),
+    texts: mapSettings((name) => {
+      const text = found.get(name)?.text;
+      return text === undefined ? undefined : maskSetting(name, text);
+    }),
+  };
+}
+
+/**
+ * The settings of an environment alone, without a `.env` file.
+ *
+ * @throws {InvalidSettingsError} every fault at once
+ */
+export function parseSettings(
+  env: LoadSettingsOptions["env"],
+  options: Pick<LoadSettingsOptions, "requireEndpoint"> = {},
+): Settings {
+  return loadSettings({ env, ...options }).settings;
+}
+
+function readEnvFile(file: LoadSettingsOptions["envFile"]): {
+  values: SettingLayer["values"];
+  faults: readonly SettingFault[];
+} {
+  if (file === undefined) return { values: {}, faults: [] };
+  let text: string;
+  try {
+    text = readFileSync(file.path, "utf8");
+  } catch (error) {
+    // A folder named `.env` is a common name for a Python environment.
+    if (!file.required && isErrno(error, "ENOENT", "EISDIR")) return { values: {}, faults: [] };
+    const code = isErrno(error, "ENOENT") ? "there is none" : "it cannot be read";
+    return {
+      values: {},
+      faults: [{ name: file.path, value: undefined, rule: `must be a file, but ${code}`, example: undefined }],
+    };
+  }
+  const { values, faultyLines } = parseEnvFile(text);
+  const faults = faultyLines.map((line) => ({
+    // The line itself may hold a secret.
+    name: `${file.path} line ${line}`,
+    value: undefined,
+    rule: "must be NAME=value, with matching quotes if any",
+    example: "PORT=8000",
+  }));
+  return { values, faults };
+}
+
+/** Settings that someone set and that have no effect. */
+function listIgnored(found: ReturnType<typeof findSettings>["found"], settings: Settings): SettingWarning[] {
+  const source = found.get("S3_BUCKET")?.source;
+  if (settings.storage.backend === "s3" || source === undefined) return [];
+  return [{ name: "S3_BUCKET", message: `S3_BUCKET (${source}) has no effect while STORAGE_BACKEND is file` }];
+}
+
+function mapSettings<Value>(get: (name: SettingName) => Value): Record<SettingName, Value> {
+  return Object.fromEntries(SETTING_NAMES.map((name) => [name, get(name)])) as Record<SettingName, Value>;
+}

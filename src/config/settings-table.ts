@@ -1,0 +1,267 @@
+import { DEFAULT_MODEL_NAME, type LogLevel } from "./settings.ts";
+import {
+  choice,
+  hostList,
+  httpUrl,
+  httpUrlOr,
+  integer,
+  listenHost,
+  originList,
+  path,
+  positiveDecimal,
+  secondsOr,
+  text,
+  type SettingKind,
+} from "./setting-kinds.ts";
+
+export const SETTING_GROUPS = ["Service", "HTTP", "Storage", "S3", "Model server", "Images", "MCP", "Engine"] as const;
+
+/** All that is known about one setting: the parser, the documents and `config show` come from here. */
+export interface SettingDefinition<Value = unknown> {
+  readonly group: (typeof SETTING_GROUPS)[number];
+  readonly description: string;
+  readonly kind: SettingKind<Value>;
+  /** As it would stand in the environment. */
+  readonly default?: string;
+  /** A value that keeps the rule; the default serves when absent. */
+  readonly example?: string;
+  /** Never printed; may be given as a file through `<NAME>_FILE`. */
+  readonly secret?: true;
+  /** An empty text is a value of its own, not "unset". */
+  readonly emptyIsValue?: true;
+}
+
+const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const satisfies readonly LogLevel[];
+const DAY_SECONDS = 86_400;
+
+/** A text for a header or a signature: no spaces, nothing outside ASCII. */
+const secretText = text(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces");
+
+/** Every setting, by the name it has in the environment. */
+export const SETTINGS_TABLE = {
+  SERVICE_NAME: {
+    group: "Service",
+    description: "Name of this service in logs, metrics and the health answer.",
+    kind: text(/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u, "must be 1 to 63 letters, digits, spaces, dots, dashes"),
+    default: "mcp-image-server",
+  },
+  LOG_LEVEL: {
+    group: "Service",
+    description: "Lines below this level are not written.",
+    kind: choice<LogLevel>(LOG_LEVELS, { WARN: "WARNING" }),
+    default: "INFO",
+  },
+  LOG_FORMAT: {
+    group: "Service",
+    description: "`auto` is `pretty` on a terminal and JSON lines elsewhere; logs go to standard error.",
+    kind: choice(["auto", "json", "pretty"]),
+    default: "auto",
+  },
+  HOST: {
+    group: "HTTP",
+    description: "Name or address to listen on; `127.0.0.1` is reached from this machine alone.",
+    kind: listenHost(),
+    default: "0.0.0.0",
+  },
+  PORT: {
+    group: "HTTP",
+    description: "Port to listen on; 0 takes a free one.",
+    kind: integer({ min: 0, max: 65_535 }),
+    default: "8000",
+  },
+  WORKERS: {
+    group: "HTTP",
+    description: "Worker threads for work on pictures (verify, mark, thumbnails).",
+    kind: integer({ min: 1, max: 64 }),
+    default: "4",
+  },
+  PUBLIC_BASE_URL: {
+    group: "HTTP",
+    description:
+      "What the URLs of pictures begin with; may carry a path. Unset: the address that the server listens on.",
+    kind: httpUrl(),
+    example: "https://images.example.com",
+  },
+  ALLOWED_HOSTS: {
+    group: "HTTP",
+    description: "Host names that the Host header may carry beside loopback and that of `PUBLIC_BASE_URL`.",
+    kind: hostList(),
+    example: "images.example.com,mcp-image-server.tools.svc",
+  },
+  ALLOWED_ORIGINS: {
+    group: "HTTP",
+    description: "Origins that a browser may call from beside our own.",
+    kind: originList(),
+    example: "https://app.example.com",
+  },
+  SHUTDOWN_TIMEOUT: {
+    group: "HTTP",
+    description: "Seconds that accepted work may go on after SIGTERM.",
+    kind: integer({ min: 0, max: 3_600 }),
+    default: "30",
+  },
+  STORAGE_BACKEND: {
+    group: "Storage",
+    description: "Where pictures are kept: in a folder, or in an S3 bucket.",
+    kind: choice(["file", "s3"]),
+    default: "file",
+  },
+  STORAGE_PATH: {
+    group: "Storage",
+    description: "Folder of the pictures, for `file`; made when missing.",
+    kind: path(),
+    default: "/tmp/mcp-images",
+  },
+  S3_BUCKET: {
+    group: "S3",
+    description: "Bucket of the pictures; required for `s3`.",
+    kind: text(
+      /^(?:arn:[\w:/.-]+|[A-Za-z0-9][A-Za-z0-9._:-]{1,254})$/,
+      "must be the name (or access point ARN) of a bucket, not a URL",
+    ),
+    example: "pictures",
+  },
+  S3_PREFIX: {
+    group: "S3",
+    description: "What every key begins with, used as it stands; empty means no prefix.",
+    kind: text(
+      /^(?:[^/\s\p{Cc}][^\p{Cc}]{0,254})?$/u,
+      "must be at most 255 characters, not beginning with a slash or a space",
+    ),
+    default: "mcp-images/",
+    emptyIsValue: true,
+  },
+  S3_ENDPOINT_URL: {
+    group: "S3",
+    description: "Endpoint of an S3-compatible store. Unset: AWS.",
+    kind: httpUrl(),
+    example: "https://s3.example.com",
+  },
+  AWS_ACCESS_KEY_ID: {
+    group: "S3",
+    description: "Access key. Unset: the default credential chain (workload identity, instance role, profile).",
+    kind: secretText,
+    example: "AKIAIOSFODNN7EXAMPLE",
+    secret: true,
+  },
+  AWS_SECRET_ACCESS_KEY: {
+    group: "S3",
+    description: "Secret that belongs to `AWS_ACCESS_KEY_ID`.",
+    kind: secretText,
+    example: "the-secret-of-that-key",
+    secret: true,
+  },
+  AWS_REGION: {
+    group: "S3",
+    description: "Region of the bucket.",
+    kind: text(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i, "must be letters, digits and dashes"),
+    default: "us-east-1",
+  },
+  KSERVE_ENDPOINT: {
+    group: "Model server",
+    description:
+      "Base URL of the KServe endpoint, or `embedded` for the engine in this package. Required by `serve`; `embedded` at a desk.",
+    kind: httpUrlOr("embedded"),
+    example: "http://stable-diffusion-predictor.models.svc:8080",
+  },
+  KSERVE_MODEL_NAME: {
+    group: "Model server",
+    description: "Model to call. Unset, and the endpoint serves exactly one model: that one.",
+    kind: text(/^[\p{L}\p{N}][^\s\p{Cc}?#\\]{0,199}$/u, "must be a name without spaces, ? and #"),
+    default: DEFAULT_MODEL_NAME,
+  },
+  KSERVE_TIMEOUT: {
+    group: "Model server",
+    description: "Seconds that one generation may take, from the send to the whole answer.",
+    kind: positiveDecimal({ max: DAY_SECONDS }),
+    default: "60",
+  },
+  KSERVE_MAX_RETRIES: {
+    group: "Model server",
+    description: "How often a job that surely was not started is sent again.",
+    kind: integer({ min: 0, max: 10 }),
+    default: "3",
+  },
+  KSERVE_AUTH_TOKEN: {
+    group: "Model server",
+    description: "Bearer token for the endpoint.",
+    kind: secretText,
+    example: "the-token",
+    secret: true,
+  },
+  KSERVE_MAX_CONCURRENCY: {
+    group: "Model server",
+    description: "Jobs that this process sends at once; one GPU serves one.",
+    kind: integer({ min: 1, max: 64 }),
+    default: "1",
+  },
+  KSERVE_QUEUE_DEPTH: {
+    group: "Model server",
+    description: "Jobs that may wait here; one more is answered with `queue_full`.",
+    kind: integer({ min: 0, max: 10_000 }),
+    default: "32",
+  },
+  KSERVE_QUEUE_TIMEOUT: {
+    group: "Model server",
+    description: "Seconds that a job may wait before it is answered with `queue_timeout`.",
+    kind: integer({ min: 1, max: DAY_SECONDS }),
+    default: "300",
+  },
+  IMAGE_CLEANUP_INTERVAL: {
+    group: "Images",
+    description: "Seconds between two removals of expired pictures.",
+    kind: integer({ min: 1, max: DAY_SECONDS }),
+    default: "300",
+  },
+  IMAGE_TTL: {
+    group: "Images",
+    description: "Seconds that a picture is kept and served, or `never` for no expiry.",
+    kind: secondsOr("never", { min: 1, max: 100 * 365 * DAY_SECONDS }),
+    default: "3600",
+  },
+  MAX_IMAGE_SIZE: {
+    group: "Images",
+    description: "Bytes that a picture from the model server may have.",
+    kind: integer({ min: 1_024, max: 268_435_456 }),
+    default: "10485760",
+  },
+  MCP_MAX_SESSIONS: {
+    group: "MCP",
+    description: "Sessions of the sessionful protocol that may be open at once.",
+    kind: integer({ min: 1, max: 100_000 }),
+    default: "1000",
+  },
+  MCP_SESSION_IDLE_TIMEOUT: {
+    group: "MCP",
+    description: "Seconds after which an idle session is closed.",
+    kind: integer({ min: 1, max: DAY_SECONDS }),
+    default: "1800",
+  },
+  MODEL_PATH: {
+    group: "Engine",
+    description: "Folder with a diffusers ONNX export for `embedded`. Unset: the model in this package.",
+    kind: path(),
+    example: "/models/sd-turbo-onnx",
+  },
+} as const satisfies Record<string, SettingDefinition>;
+
+export type SettingName = keyof typeof SETTINGS_TABLE;
+
+/** The names in the order of the table. */
+export const SETTING_NAMES = Object.keys(SETTINGS_TABLE) as readonly SettingName[];
+
+/** What a setting is when it is set or has a default; `undefined` is left only for those without one. */
+export type SettingValue<Name extends SettingName> =
+  | ((typeof SETTINGS_TABLE)[Name]["kind"] extends SettingKind<infer Value> ? Value : never)
+  | ((typeof SETTINGS_TABLE)[Name] extends { readonly default: string } ? never : undefined);
+
+/** The entry of the table with the optional parts in view. */
+export function getSettingDefinition(name: SettingName): SettingDefinition {
+  return SETTINGS_TABLE[name];
+}
+
+/** A value that keeps the rule, for messages and documents. */
+export function toSettingExample(name: SettingName): string {
+  const { example, default: fallback } = getSettingDefinition(name);
+  return example ?? fallback ?? "";
+}
