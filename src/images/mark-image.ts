@@ -1,4 +1,4 @@
-import { createPngChunk, readPngChunks } from "../core/png.ts";
+import { createPngChunk } from "../core/png.ts";
 
 /** What a picture tells about itself; everything but `software` follows from the request, so equal seeds stay equal bytes. */
 export interface ImageMark {
@@ -17,17 +17,19 @@ export interface ImageMark {
 /** IPTC's term for media made by a trained model, https://cv.iptc.org/newscodes/digitalsourcetype/ */
 const DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia";
 
+/** Behind the signature (8 bytes) and IHDR, which is always first and 25 bytes long. */
+const HEADER_END = 33;
+
 /**
- * The PNG with text chunks behind its header: `parameters` (the line that Stable Diffusion tools read) and XMP that
+ * A verified PNG with text chunks behind its header: `parameters` (the line that Stable Diffusion tools read) and XMP that
  * says it was made by a trained model. Pixels are not touched.
  */
 export function markPng(bytes: Uint8Array, mark: ImageMark): Buffer {
-  const headerEnd = readPngChunks(bytes)[0]?.end ?? 0;
   return Buffer.concat([
-    bytes.subarray(0, headerEnd),
+    bytes.subarray(0, HEADER_END),
     createInternationalText("parameters", parametersText(mark)),
     createInternationalText("XML:com.adobe.xmp", xmpText()),
-    bytes.subarray(headerEnd),
+    bytes.subarray(HEADER_END),
   ]);
 }
 

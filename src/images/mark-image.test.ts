@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encodePng, readPngChunks } from "../core/png.ts";
+import { verifyImage } from "../core/verify-image.ts";
+import { markPng, parametersText, type ImageMark } from "./mark-image.ts";
+
+const mark: ImageMark = {
+  prompt: "a red circle, 東京 🎈",
+  negativePrompt: "blurry",
+  numInferenceSteps: 20,
+  guidanceScale: 7.5,
+  seed: 42,
+  width: 2,
+  height: 1,
+  modelName: "scenes-v0",
+};
+
+const plain = encodePng({ width: 2, height: 1, rgb: Uint8Array.of(255, 0, 0, 0, 0, 255) });
+
+test("parametersText() writes prompt, negative prompt and settings as Stable Diffusion tools read them", () => {
+  assert.equal(
+    parametersText(mark),
+    "a red circle, 東京 🎈\nNegative prompt: blurry\n" +
+      "Steps: 20, CFG scale: 7.5, Seed: 42, Size: 2x1, Model: scenes-v0, Version: mcp-image-server",
+  );
+});
+
+test("parametersText() leaves out what was not given", () => {
+  assert.equal(
+    parametersText({ ...mark, negativePrompt: undefined, numInferenceSteps: undefined, guidanceScale: undefined }),
+    "a red circle, 東京 🎈\nSeed: 42, Size: 2x1, Model: scenes-v0, Version: mcp-image-server",
+  );
+});
+
+test("markPng() splices two text chunks behind the header and leaves the pixels as they are", () => {
+  const marked = markPng(plain, mark);
+  assert.deepEqual(verifyImage(marked), { format: "png", width: 2, height: 1 });
+  const chunks = readPngChunks(marked);
+  assert.deepEqual(
+    chunks.map(({ type }) => type),
+    ["IHDR", "iTXt", "iTXt", "IDAT", "IEND"],
+  );
+  const texts = chunks.slice(1, 3).map((chunk) => {
+    const text = marked.subarray(chunk.dataStart, chunk.dataStart + chunk.dataLength).toString("utf8");
+    const [keyword, value] = text.split("\0\0\0\0\0");
+    return { keyword, value };
+  });
+  assert.deepEqual(texts[0], { keyword: "parameters", value: parametersText(mark) });
+  assert.equal(texts[1]?.keyword, "XML:com.adobe.xmp");
+  assert.match(texts[1]?.value ?? "", /digitalsourcetype\/trainedAlgorithmicMedia"/);
+  assert.ok(marked.subarray(chunks[3]?.start).equals(plain.subarray(33)));
+});
+
+test("markPng() gives equal bytes for equal requests", () => {
+  assert.ok(markPng(plain, mark).equals(markPng(plain, mark)));
+});
