@@ -1,6 +1,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { pino, type DestinationStream, type Logger as PinoLogger } from "pino";
+import { systemClock, type Clock } from "../core/clock.ts";
 import { errorFields } from "./error-fields.ts";
+import { LEVELS, type Level } from "./levels.ts";
+import { createStderrDestination } from "./log-destination.ts";
+import { toSafeFields } from "./safe-fields.ts";
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -16,12 +20,11 @@ export interface LoggingOptions {
   readonly service: string;
   /** The name of a level in any case; `warn` is `warning`. */
   readonly level: string;
-  /** Default: standard error, written synchronously so that a crash loses nothing. */
+  /** Default: standard error, as JSON lines. See `loadLogDestination()` for the pretty form. */
   readonly destination?: DestinationStream;
+  /** Default: the machine's clock. */
+  readonly clock?: Pick<Clock, "nowMs">;
 }
-
-const LEVELS = { debug: 20, info: 30, warning: 40, error: 50, critical: 60 } as const;
-type Level = keyof typeof LEVELS;
 
 /** The logger's configuration: the one piece of module state of the project. */
 let root: PinoLogger<Level> | undefined;
@@ -31,6 +34,7 @@ const context = new AsyncLocalStorage<LogFields>();
 /** Sets what every logger writes and where; may be called again. */
 export function configureLogging(options: LoggingOptions): void {
   const level = options.level.toLowerCase();
+  const clock = options.clock ?? systemClock;
   root = pino<Level>(
     {
       level: level === "warn" ? "warning" : level,
@@ -38,10 +42,10 @@ export function configureLogging(options: LoggingOptions): void {
       useOnlyCustomLevels: true,
       base: { service: options.service },
       messageKey: "event",
-      timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
+      timestamp: () => `,"timestamp":"${new Date(clock.nowMs()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    options.destination ?? pino.destination({ dest: 2, sync: true }),
+    options.destination ?? createStderrDestination(),
   );
 }
 
@@ -51,7 +55,11 @@ export function getLogger(name: string): Logger {
     if (root === undefined || !root.isLevelEnabled(level)) return;
     const { error, ...rest } = fields;
     root[level](
-      { component: name, ...context.getStore(), ...rest, ...(error !== undefined && errorFields(error)) },
+      {
+        component: name,
+        ...toSafeFields({ ...context.getStore(), ...rest }),
+        ...(error !== undefined && errorFields(error)),
+      },
       event,
     );
   };
