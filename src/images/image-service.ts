@@ -2,19 +2,14 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, StorageError, toMcpImageError, ValidationError } from "../core/errors.ts";
 import { createImageId, parseImageId, type ImageId } from "../core/image-id.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
-import type { JsonObject, JsonValue } from "../core/json.ts";
+import type { JsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
-import type {
-  GeneratedImage,
-  GenerateImageRequest,
-  GenerationProgress,
-  ImageGenerator,
-} from "../kserve/generated-image.ts";
+import type { GenerateImageRequest, GenerationProgress, ImageGenerator } from "../kserve/generated-image.ts";
 import { getLogger, withLogFields } from "../logging/logger.ts";
 import type { FairQueue } from "../queue/fair-queue.ts";
 import type { AbstractStorage, FindImagesQuery, ImageRecord, StoredImage } from "../storage/abstract-storage.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
-import { markPng } from "./mark-image.ts";
+import { drawImage } from "./draw-image.ts";
 
 export interface ImageServiceOptions {
   readonly storage: AbstractStorage;
@@ -22,6 +17,8 @@ export interface ImageServiceOptions {
   readonly queue: FairQueue;
   /** `undefined`: pictures never expire. */
   readonly ttlSeconds: number | undefined;
+  /** Awaited before anything that tells a URL: makes sure that somebody answers there. */
+  readonly ensureServing?: () => Promise<void>;
   readonly metrics?: Metrics;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -60,14 +57,6 @@ export interface MetadataPage {
   readonly nextCursor?: string;
 }
 
-/** What a call gets that leaves these out: the specified defaults. */
-export const GENERATION_DEFAULTS = {
-  width: 512,
-  height: 512,
-  numInferenceSteps: 50,
-  guidanceScale: 7.5,
-} as const;
-
 const logger = getLogger("images");
 
 /** From a request to a stored picture with a URL, and from an id back to the picture, while its time to live lasts. */
@@ -76,6 +65,7 @@ export class ImageService {
   readonly #storage: AbstractStorage;
   readonly #generator: ImageGenerator;
   readonly #queue: FairQueue;
+  readonly #ensureServing: () => Promise<void>;
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -87,6 +77,7 @@ export class ImageService {
     this.#generator = options.generator;
     this.#queue = options.queue;
     this.ttlSeconds = options.ttlSeconds;
+    this.#ensureServing = options.ensureServing ?? (async () => undefined);
     this.#metrics = options.metrics ?? noMetrics;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
@@ -101,6 +92,7 @@ export class ImageService {
    */
   async generate(request: GenerateImageRequest, options: GenerateOptions): Promise<GenerateImageResponse> {
     if (this.#draining) throw new MCPImageError("shutting_down", "Cannot start a job: the server is shutting down");
+    await this.#ensureServing();
     const imageId = createImageId(this.#clock.nowMs(), this.#random);
     const job = withLogFields({ image_id: imageId }, async () => this.#runJob(imageId, request, options));
     this.#jobs.add(job);
@@ -113,6 +105,7 @@ export class ImageService {
 
   /** The metadata of a picture, or `undefined` when it is unknown or its time is over. */
   async getMetadata(imageId: string, signal?: AbortSignal): Promise<ImageMetadata | undefined> {
+    await this.#ensureServing();
     const record = await this.#storage.readRecord(imageId, { ...(signal && { signal }) });
     return record && !this.#isExpired(record) ? this.#toMetadata(record) : undefined;
   }
@@ -125,6 +118,7 @@ export class ImageService {
 
   /** One page of pictures that have not expired, newest first. */
   async listImages(query: Omit<FindImagesQuery, "createdAfterMs"> = {}): Promise<MetadataPage> {
+    await this.#ensureServing();
     const { records, nextCursor } = await this.#storage.findImages({
       ...query,
       ...(this.ttlSeconds !== undefined && { createdAfterMs: this.#clock.nowMs() - this.ttlSeconds * 1000 }),
@@ -150,7 +144,7 @@ export class ImageService {
 
   /** Seconds until the picture expires: `Infinity` when it never does, 0 when it has. */
   remainingSeconds(record: ImageRecord): number {
-    const expiresAtMs = this.#expiresAtMs(record);
+    const expiresAtMs = this.expiresAtMs(record);
     if (expiresAtMs === undefined) return Infinity;
     return Math.max(0, Math.floor((expiresAtMs - this.#clock.nowMs()) / 1000));
   }
@@ -198,22 +192,20 @@ export class ImageService {
     waitedMs: number,
   ): Promise<GenerateImageResponse> {
     const startedAtMs = this.#clock.monotonicMs();
-    const image = await this.#generator.generateImage(
-      { ...GENERATION_DEFAULTS, ...request, seed: request.seed ?? this.#random.uint32() },
-      { requestId: imageId, ...(signal && { signal }), ...(onProgress && { onProgress }) },
-    );
+    const { imageData, metadata } = await drawImage(this.#generator, request, {
+      random: this.#random,
+      requestId: imageId,
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+    });
     onProgress?.({ phase: "saving" });
-    const seedReport = { ...image.metadata.seed_report, requested: request.seed ?? null };
-    const imageData = mark(image);
-    const metadata = compact({
-      ...image.metadata,
-      seed_report: seedReport,
+    const location = await this.#storage.saveImage(imageData, imageId, {
+      ...metadata,
       queue_wait_seconds: roundSeconds(waitedMs),
     });
-    const location = await this.#storage.saveImage(imageData, imageId, metadata);
     const seconds = roundSeconds(this.#clock.monotonicMs() - startedAtMs);
     this.#metrics.generationEnded("ok", seconds);
-    logger.info("image_generated", { size: imageData.length, seconds, seed: image.metadata.seed });
+    logger.info("image_generated", { size: imageData.length, seconds, seed: metadata["seed"] });
     logger.debug("image_stored", { location });
 
     const stored = await this.#storage.readRecord(imageId);
@@ -225,7 +217,7 @@ export class ImageService {
   }
 
   #toMetadata(record: ImageRecord): ImageMetadata {
-    const expiresAtMs = this.#expiresAtMs(record);
+    const expiresAtMs = this.expiresAtMs(record);
     return {
       ...record,
       url: this.#storage.toImageUrl(record.image_id),
@@ -234,12 +226,13 @@ export class ImageService {
     };
   }
 
-  #expiresAtMs(record: ImageRecord): number | undefined {
+  /** When the picture expires; `undefined` when it never does. */
+  expiresAtMs(record: ImageRecord): number | undefined {
     return this.ttlSeconds === undefined ? undefined : Date.parse(record.created_at) + this.ttlSeconds * 1000;
   }
 
   #isExpired(record: ImageRecord): boolean {
-    const expiresAtMs = this.#expiresAtMs(record);
+    const expiresAtMs = this.expiresAtMs(record);
     return expiresAtMs !== undefined && expiresAtMs <= this.#clock.nowMs();
   }
 }
@@ -251,29 +244,6 @@ export function requireImageId(text: string): ImageId {
     throw new ValidationError("invalid_image_id", "Cannot use the id: it is not an image id");
   }
   return parsed.id;
-}
-
-function mark(image: GeneratedImage): Buffer {
-  if (image.format !== "png") return image.imageData;
-  const { prompt, negative_prompt, num_inference_steps, guidance_scale, seed, width, height, model_name } =
-    image.metadata;
-  return markPng(image.imageData, {
-    prompt,
-    negativePrompt: negative_prompt,
-    numInferenceSteps: num_inference_steps,
-    guidanceScale: guidance_scale,
-    seed,
-    width,
-    height,
-    modelName: model_name,
-  });
-}
-
-/** The object without the keys whose value is `undefined`, which JSON has no word for. */
-function compact(fields: Readonly<Record<string, unknown>>): JsonObject {
-  return Object.fromEntries(
-    Object.entries(fields).filter((entry): entry is [string, JsonValue] => entry[1] !== undefined),
-  );
 }
 
 function roundSeconds(milliseconds: number): number {

@@ -1,0 +1,68 @@
+import type { JsonObject, JsonValue } from "../core/json.ts";
+import { systemRandom, type Random } from "../core/random.ts";
+import type {
+  GeneratedImage,
+  GenerateImageOptions,
+  GenerateImageRequest,
+  ImageGenerator,
+} from "../kserve/generated-image.ts";
+import { markPng } from "./mark-image.ts";
+
+export interface DrawImageOptions extends GenerateImageOptions {
+  readonly random?: Random;
+}
+
+/** A picture ready to be stored, with what is known of its making. */
+export interface DrawnImage {
+  /** A PNG carries its parameters and its origin; other formats are as they came. */
+  readonly imageData: Buffer;
+  readonly metadata: JsonObject;
+}
+
+/** What a request gets that leaves these out: the specified defaults. */
+export const GENERATION_DEFAULTS = {
+  width: 512,
+  height: 512,
+  numInferenceSteps: 50,
+  guidanceScale: 7.5,
+} as const;
+
+/** Fills in the defaults, draws a seed if there is none, generates, and marks the picture. @throws {KServeError} */
+export async function drawImage(
+  generator: ImageGenerator,
+  request: GenerateImageRequest,
+  options: DrawImageOptions = {},
+): Promise<DrawnImage> {
+  const { random = systemRandom, ...generateOptions } = options;
+  const image = await generator.generateImage(
+    { ...GENERATION_DEFAULTS, ...request, seed: request.seed ?? random.uint32() },
+    generateOptions,
+  );
+  const metadata = toJsonObject({
+    ...image.metadata,
+    seed_report: { ...image.metadata.seed_report, requested: request.seed ?? null },
+  });
+  return { imageData: mark(image), metadata };
+}
+
+function mark(image: GeneratedImage): Buffer {
+  if (image.format !== "png") return image.imageData;
+  const { metadata } = image;
+  return markPng(image.imageData, {
+    prompt: metadata.prompt,
+    negativePrompt: metadata.negative_prompt,
+    numInferenceSteps: metadata.num_inference_steps,
+    guidanceScale: metadata.guidance_scale,
+    seed: metadata.seed,
+    width: metadata.width,
+    height: metadata.height,
+    modelName: metadata.model_name,
+  });
+}
+
+/** The object without the keys whose value is `undefined`, for which JSON has no word. */
+function toJsonObject(fields: Readonly<Record<string, unknown>>): JsonObject {
+  return Object.fromEntries(
+    Object.entries(fields).filter((entry): entry is [string, JsonValue] => entry[1] !== undefined),
+  );
+}
