@@ -70,9 +70,10 @@ export abstract class AbstractStorage implements AsyncDisposable {
   }
 
   /**
-   * Stores a picture under a fresh id and gives its path or key.
+   * Stores a picture under a fresh id of `createImageId` and gives its path or key.
    *
-   * @throws {ValidationError} `invalid_image_id`; `image_invalid` when the bytes are not PNG, JPEG or WebP
+   * @throws {ValidationError} `invalid_image_id`; `image_invalid` when the bytes do not begin as PNG, JPEG or WebP;
+   * `invalid_argument` for metadata over 1 MiB of JSON
    * @throws {StorageError} `image_exists`, `storage_full`, `storage_write_failed`, `storage_unavailable`, `storage_timeout`
    */
   abstract saveImage(
@@ -91,12 +92,16 @@ export abstract class AbstractStorage implements AsyncDisposable {
   /** True when this call deleted the picture, false when there was none. */
   abstract deleteImage(imageId: string, options?: OperationOptions): Promise<boolean>;
 
-  /** One page of records, newest first. Its cost does not grow with what is stored. */
+  /**
+   * One page of records, newest first. Its cost does not grow with what is stored.
+   *
+   * @throws {ValidationError} `invalid_argument` for a limit out of range or a cursor that no listing gave
+   */
   abstract findImages(query?: FindImagesQuery): Promise<ImagePage>;
 
   /**
-   * Deletes pictures older than `ttlSeconds` and gives how many.
-   * A picture that cannot be deleted is logged and skipped.
+   * Deletes pictures older than `ttlSeconds` and gives how many. What cannot be deleted is logged and skipped.
+   * Several may run at once. An aborted run rejects; the next one finishes it.
    *
    * @throws {StorageError} `storage_list_failed` when nothing could be listed
    */

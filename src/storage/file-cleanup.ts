@@ -1,0 +1,150 @@
+import { lstat, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { isErrno } from "../core/errors.ts";
+import type { Logger } from "../logging/logger.ts";
+import { removeFile } from "./durable-file.ts";
+import { readFiles, readRoot, readSlots, type ListedFiles, type TimeFolder } from "./file-folders.ts";
+import type { LegacyFiles } from "./legacy-files.ts";
+import { mapConcurrently } from "./map-concurrently.ts";
+
+const DELETE_CONCURRENCY = 16;
+/** A save takes seconds; a temporary file or a record without a picture that is older was left by a crash. */
+const LEFTOVER_AGE_MS = 10 * 60 * 1000;
+/** Young folders that one cleanup looks through for leftovers; the next goes on behind them. */
+const SWEPT_FOLDERS = 8;
+
+export interface CleanupOptions {
+  readonly nowMs: number;
+  /** Pictures made before this time go. */
+  readonly cutoffMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Runs once, before the first picture is deleted; may throw to stop everything. */
+  readonly beforeDeleting: () => Promise<void>;
+}
+
+/**
+ * Deletes expired pictures and what crashes left. Several processes may clean one folder: each counts the pictures
+ * that it deleted itself. Files and folders that are not ours stay.
+ */
+export class FileCleaner {
+  readonly #root: string;
+  readonly #legacy: LegacyFiles;
+  readonly #logger: Logger;
+  /** Start of the youngest folder that was swept last; the sweep goes from old to young, then from the start. */
+  #sweptUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(root: string, legacy: LegacyFiles, logger: Logger) {
+    this.#root = root;
+    this.#legacy = legacy;
+    this.#logger = logger;
+  }
+
+  /** Gives how many pictures were deleted. @throws a system error when the root cannot be listed */
+  async run(options: CleanupOptions): Promise<number> {
+    const { days, files } = await readRoot(this.#root);
+    const expiredLegacy = await this.#legacy.listExpired(files.images, options.cutoffMs);
+    let deleted = await this.#deleteImages(this.#root, { ...files, images: expiredLegacy }, options);
+    await this.#sweepLeftovers(this.#root, { ...files, records: [] }, options);
+    for (const day of days) {
+      if (day.startMs >= options.cutoffMs) break;
+      deleted += await this.#cleanDay(day, options);
+    }
+    await this.#sweepYoungFolders(days, options);
+    return deleted;
+  }
+
+  async #cleanDay(day: TimeFolder, options: CleanupOptions): Promise<number> {
+    let deleted = 0;
+    for (const slot of await this.#readSlots(day)) {
+      if (slot.startMs >= options.cutoffMs) break;
+      deleted += await this.#cleanSlot(slot, options);
+    }
+    if (day.endMs <= options.cutoffMs) await this.#removeFolder(day.path);
+    return deleted;
+  }
+
+  async #cleanSlot(slot: TimeFolder, options: CleanupOptions): Promise<number> {
+    const files = await this.#readFiles(slot);
+    const images = files.images.filter(({ image }) => image.kind === "current" && image.createdAtMs < options.cutoffMs);
+    const deleted = await this.#deleteImages(slot.path, { ...files, images }, options);
+    if (slot.endMs <= options.cutoffMs) {
+      await this.#sweepLeftovers(slot.path, files, options);
+      await this.#removeFolder(slot.path);
+    }
+    return deleted;
+  }
+
+  async #deleteImages(folder: string, { images }: ListedFiles, options: CleanupOptions): Promise<number> {
+    if (images.length === 0) return 0;
+    await options.beforeDeleting();
+    const results = await mapConcurrently(images, DELETE_CONCURRENCY, async ({ name, image }) => {
+      options.signal?.throwIfAborted();
+      try {
+        const isMine = await removeFile(join(folder, name));
+        await removeFile(join(folder, `${image.id}.json`));
+        return isMine;
+      } catch (error) {
+        this.#logger.warn("image_delete_failed", { image_id: image.id, error });
+        return false;
+      }
+    });
+    return results.filter(Boolean).length;
+  }
+
+  async #sweepYoungFolders(days: readonly TimeFolder[], options: CleanupOptions): Promise<void> {
+    let left = SWEPT_FOLDERS;
+    for (const day of days) {
+      if (day.endMs <= Math.max(this.#sweptUntilMs, options.cutoffMs)) continue;
+      for (const slot of await this.#readSlots(day)) {
+        if (slot.startMs <= this.#sweptUntilMs || slot.endMs <= options.cutoffMs) continue;
+        if (left === 0) return;
+        left--;
+        await this.#sweepLeftovers(slot.path, await this.#readFiles(slot), options);
+        this.#sweptUntilMs = slot.startMs;
+      }
+    }
+    this.#sweptUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Removes old temporary files, and old records without a picture. */
+  async #sweepLeftovers(folder: string, files: ListedFiles, options: CleanupOptions): Promise<void> {
+    const complete = new Set<string>(files.images.map(({ image }) => image.id));
+    const orphans = files.records.filter(({ id }) => !complete.has(id)).map(({ name }) => name);
+    for (const name of [...files.temporaries, ...orphans]) {
+      options.signal?.throwIfAborted();
+      const path = join(folder, name);
+      try {
+        const { mtimeMs } = await lstat(path);
+        if (options.nowMs - mtimeMs > LEFTOVER_AGE_MS) await removeFile(path);
+      } catch (error) {
+        if (!isErrno(error, "ENOENT")) this.#logger.warn("leftover_delete_failed", { error });
+      }
+    }
+  }
+
+  /** Removes a folder that is empty; one with foreign files stays. */
+  async #removeFolder(path: string): Promise<void> {
+    try {
+      await rmdir(path);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTEMPTY", "EEXIST")) this.#logger.warn("folder_delete_failed", { error });
+    }
+  }
+
+  async #readSlots(day: TimeFolder): Promise<readonly TimeFolder[]> {
+    return this.#orSkip(readSlots(day), []);
+  }
+
+  async #readFiles(slot: TimeFolder): Promise<ListedFiles> {
+    return this.#orSkip(readFiles(slot), { images: [], records: [], temporaries: [] });
+  }
+
+  async #orSkip<Result>(reading: Promise<Result>, nothing: Result): Promise<Result> {
+    try {
+      return await reading;
+    } catch (error) {
+      this.#logger.warn("folder_read_failed", { error });
+      return nothing;
+    }
+  }
+}

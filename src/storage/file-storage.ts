@@ -1,0 +1,175 @@
+import { mkdir, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { systemClock, type Clock } from "../core/clock.ts";
+import { parseImageId } from "../core/image-id.ts";
+import type { JsonObject } from "../core/json.ts";
+import { getLogger } from "../logging/logger.ts";
+import {
+  AbstractStorage,
+  type AbstractStorageOptions,
+  type FindImagesQuery,
+  type ImagePage,
+  type ImageRecord,
+  type OperationOptions,
+  type StoredImage,
+} from "./abstract-storage.ts";
+import { assertClocksAgree } from "./clock-guard.ts";
+import { syncFolder } from "./durable-file.ts";
+import { FileCleaner } from "./file-cleanup.ts";
+import { toFileStorageError, type FailedOperation } from "./file-errors.ts";
+import { toImagePlace, type ImagePlace } from "./file-layout.ts";
+import { listFiles } from "./file-listing.ts";
+import { probeFolder } from "./file-probe.ts";
+import { FileReader } from "./file-reader.ts";
+import { deleteImageFiles, FileWriter } from "./file-writer.ts";
+import { parseQuery, toCutoffMs } from "./find-query.ts";
+import { prepareImage } from "./image-record.ts";
+import { LegacyFiles } from "./legacy-files.ts";
+
+export interface FileStorageOptions extends AbstractStorageOptions {
+  /** The folder; made on first use, but never again: when it vanishes later, so did its volume. */
+  readonly basePath: string;
+  /** Tells what is expired. With the machine's own clock (the default), cleanup first compares it with the volume's. */
+  readonly clock?: Clock;
+}
+
+/** Keeps each picture as a file beside its record, in folders of ten minutes. Many processes may share one folder. */
+export class FileStorage extends AbstractStorage {
+  override readonly backend = "file";
+  readonly #root: string;
+  readonly #clock: Clock;
+  readonly #logger = getLogger("storage");
+  readonly #reader = new FileReader(this.#logger);
+  readonly #writer = new FileWriter();
+  readonly #legacy: LegacyFiles;
+  readonly #cleaner: FileCleaner;
+  readonly #inFlight = new Set<Promise<unknown>>();
+  #rootMade: Promise<void> | undefined;
+
+  constructor(options: FileStorageOptions) {
+    super(options);
+    this.#root = resolve(options.basePath);
+    this.#clock = options.clock ?? systemClock;
+    this.#legacy = new LegacyFiles(this.#root, this.#reader);
+    this.#cleaner = new FileCleaner(this.#root, this.#legacy, this.#logger);
+  }
+
+  override async saveImage(
+    imageData: Uint8Array,
+    imageId: string,
+    metadata: JsonObject,
+    { signal }: OperationOptions = {},
+  ): Promise<string> {
+    const image = prepareImage(imageData, imageId, metadata);
+    const place = toImagePlace(this.#root, { kind: "current", id: image.id, createdAtMs: image.createdAtMs });
+    return this.#run("storage_write_failed", `Cannot save image "${image.id}"`, signal, async () => {
+      const path = await this.#writer.write(place, image, signal);
+      this.#reader.remember(image.id, image.record, image.recordText);
+      return path;
+    });
+  }
+
+  override async readImage(imageId: string, { signal }: OperationOptions = {}): Promise<StoredImage | undefined> {
+    return this.#runOnImage("storage_read_failed", "Cannot read image", imageId, signal, async (place) =>
+      this.#reader.readImage(place),
+    );
+  }
+
+  override async readRecord(imageId: string, { signal }: OperationOptions = {}): Promise<ImageRecord | undefined> {
+    return this.#runOnImage("storage_read_failed", "Cannot read record", imageId, signal, async (place) =>
+      this.#reader.readRecord(place),
+    );
+  }
+
+  override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
+    const deleted = await this.#runOnImage(
+      "storage_delete_failed",
+      "Cannot delete image",
+      imageId,
+      signal,
+      async (place) => (await deleteImageFiles(place)) || undefined,
+    );
+    return deleted ?? false;
+  }
+
+  override async findImages(query: FindImagesQuery = {}): Promise<ImagePage> {
+    const parsed = parseQuery(query);
+    const parts = { root: this.#root, reader: this.#reader, legacy: this.#legacy };
+    return this.#run("storage_list_failed", "Cannot list images", query.signal, async () =>
+      listFiles(parts, parsed, query.signal),
+    );
+  }
+
+  override async cleanupExpiredImages(ttlSeconds: number, { signal }: OperationOptions = {}): Promise<number> {
+    const nowMs = this.#clock.nowMs();
+    const cutoffMs = toCutoffMs(nowMs, ttlSeconds);
+    let checked: Promise<void> | undefined;
+    const beforeDeleting = async (): Promise<void> => (checked ??= this.#checkClock(ttlSeconds));
+    return this.#run("storage_list_failed", "Cannot delete expired images", signal, async () =>
+      this.#cleaner.run({ nowMs, cutoffMs, signal, beforeDeleting }),
+    );
+  }
+
+  override async checkHealth({ signal }: OperationOptions = {}): Promise<void> {
+    await this.#run("storage_write_failed", "Cannot use the storage", signal, async () => probeFolder(this.#root));
+  }
+
+  override async close(): Promise<void> {
+    await Promise.allSettled(this.#inFlight);
+  }
+
+  async #runOnImage<Result>(
+    operation: FailedOperation,
+    message: string,
+    imageId: string,
+    signal: AbortSignal | undefined,
+    work: (place: ImagePlace) => Promise<Result | undefined>,
+  ): Promise<Result | undefined> {
+    signal?.throwIfAborted();
+    const parsed = parseImageId(imageId);
+    if (parsed === undefined) return undefined;
+    return this.#run(operation, `${message} "${parsed.id}"`, signal, async () => {
+      const result = await work(toImagePlace(this.#root, parsed));
+      if (result === undefined) await stat(this.#root); // "not found" must not hide that the volume is gone
+      signal?.throwIfAborted();
+      return result;
+    });
+  }
+
+  async #run<Result>(
+    operation: FailedOperation,
+    message: string,
+    signal: AbortSignal | undefined,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    signal?.throwIfAborted();
+    const running = this.#makeRoot().then(work);
+    this.#inFlight.add(running);
+    try {
+      return await running;
+    } catch (error) {
+      throw toFileStorageError(error, operation, message, signal);
+    } finally {
+      this.#inFlight.delete(running);
+    }
+  }
+
+  async #makeRoot(): Promise<void> {
+    this.#rootMade ??= this.#makeRootOnce().catch((error: unknown) => {
+      this.#rootMade = undefined;
+      throw error;
+    });
+    await this.#rootMade;
+  }
+
+  async #makeRootOnce(): Promise<void> {
+    const firstMade = await mkdir(this.#root, { recursive: true });
+    if (firstMade !== undefined) await syncFolder(dirname(firstMade));
+  }
+
+  async #checkClock(ttlSeconds: number): Promise<void> {
+    if (this.#clock !== systemClock) return;
+    const storageMs = await probeFolder(this.#root);
+    assertClocksAgree(this.#clock.nowMs(), storageMs, ttlSeconds, this.#logger);
+  }
+}

@@ -1,0 +1,101 @@
+import { systemClock, type Clock } from "../core/clock.ts";
+import { StorageError } from "../core/errors.ts";
+import { parseImageId } from "../core/image-id.ts";
+import type { JsonObject } from "../core/json.ts";
+import {
+  AbstractStorage,
+  type AbstractStorageOptions,
+  type FindImagesQuery,
+  type ImagePage,
+  type ImageRecord,
+  type OperationOptions,
+  type StoredImage,
+} from "../storage/abstract-storage.ts";
+import { parseQuery, toCutoffMs } from "../storage/find-query.ts";
+import { prepareImage } from "../storage/image-record.ts";
+
+export interface MockStorageOptions extends Partial<AbstractStorageOptions> {
+  readonly clock?: Clock;
+}
+
+/** Keeps pictures in memory; it behaves as the real drivers do. */
+export class MockStorage extends AbstractStorage {
+  override readonly backend = "memory";
+  /** The bytes by id. */
+  readonly images = new Map<string, Buffer>();
+  /** The records by id. */
+  readonly metadata = new Map<string, ImageRecord>();
+  readonly #clock: Clock;
+
+  constructor(options: MockStorageOptions = {}) {
+    super({ baseUrl: options.baseUrl ?? "http://127.0.0.1:8000" });
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  override async saveImage(
+    imageData: Uint8Array,
+    imageId: string,
+    metadata: JsonObject,
+    options: OperationOptions = {},
+  ): Promise<string> {
+    options.signal?.throwIfAborted();
+    const image = prepareImage(imageData, imageId, metadata);
+    if (this.images.has(image.id)) {
+      throw new StorageError("image_exists", `Cannot save image "${image.id}": its id is taken`);
+    }
+    this.images.set(image.id, image.imageData);
+    this.metadata.set(image.id, image.record);
+    return `memory:${image.id}`;
+  }
+
+  override async readImage(imageId: string, options: OperationOptions = {}): Promise<StoredImage | undefined> {
+    const record = await this.readRecord(imageId, options);
+    const imageData = this.images.get(imageId);
+    return record && imageData && { record, imageData: Buffer.from(imageData) };
+  }
+
+  override async readRecord(imageId: string, options: OperationOptions = {}): Promise<ImageRecord | undefined> {
+    options.signal?.throwIfAborted();
+    return this.metadata.get(imageId);
+  }
+
+  override async deleteImage(imageId: string, options: OperationOptions = {}): Promise<boolean> {
+    options.signal?.throwIfAborted();
+    return this.#delete(imageId);
+  }
+
+  override async findImages(query: FindImagesQuery = {}): Promise<ImagePage> {
+    query.signal?.throwIfAborted();
+    const { prefix, limit, cursor, createdAfterMs } = parseQuery(query);
+    const found = [...this.metadata.values()]
+      .filter(({ image_id: id }) => id.startsWith(prefix) && (cursor === undefined || id < cursor.id))
+      .filter(({ created_at: createdAt }) => Date.parse(createdAt) > createdAfterMs)
+      .sort((one, other) => (one.image_id < other.image_id ? 1 : -1));
+    const records = found.slice(0, limit);
+    const last = records.at(-1);
+    return { records, ...(found.length > limit && last && { nextCursor: last.image_id }) };
+  }
+
+  override async cleanupExpiredImages(ttlSeconds: number, options: OperationOptions = {}): Promise<number> {
+    options.signal?.throwIfAborted();
+    const cutoffMs = toCutoffMs(this.#clock.nowMs(), ttlSeconds);
+    const isExpired = (id: string): boolean => {
+      const parsed = parseImageId(id);
+      return parsed?.kind === "current" && parsed.createdAtMs < cutoffMs;
+    };
+    return [...this.images.keys()].filter(isExpired).filter((id) => this.#delete(id)).length;
+  }
+
+  override async checkHealth(options: OperationOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+  }
+
+  override async close(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  #delete(id: string): boolean {
+    this.metadata.delete(id);
+    return this.images.delete(id);
+  }
+}
