@@ -39,6 +39,7 @@ function faultNames(env: LoadSettingsOptions["env"]): string[] {
 }
 
 describe("parseSettings()", () => {
+  // Proves: SETTINGS-1
   test("gives the documented defaults for an empty environment", () => {
     assert.deepEqual(parseSettings({}), {
       service: { name: "mcp-image-server", logLevel: "INFO", logFormat: "auto" },
@@ -177,6 +178,7 @@ describe("parseSettings()", () => {
     IMAGE_TTL: ["0", "-1", "1.5", "1h", "no", "3153600001"],
     MAX_IMAGE_SIZE: ["10MB", "1023", "268435457"],
   };
+  // Proves: SETTINGS-6
   for (const [name, texts] of Object.entries(refused)) {
     test(`refuses a wrong ${name}`, () => {
       for (const text of texts) assert.deepEqual(faultNames({ [name]: text }), [name], JSON.stringify(text));
@@ -198,6 +200,7 @@ describe("parseSettings()", () => {
     }
   });
 
+  // Proves: SETTINGS-5
   test("holds every fault of a configuration at once", () => {
     const faults = faultsOf({
       env: { PORT: "80abc", STORAGE_BACKEND: "s3", AWS_ACCESS_KEY_ID: "AKIA1", IMAGE_TTL: "0" },
@@ -268,6 +271,7 @@ describe("parseSettings()", () => {
     );
   });
 
+  // Proves: SETTINGS-3
   test("takes names in any case; the exact one wins, others must agree", () => {
     assert.equal(parseSettings({ port: "1" }).http.port, 1);
     assert.equal(parseSettings({ port: "1", PORT: "2", Port: "3" }).http.port, 2);
@@ -279,6 +283,7 @@ describe("parseSettings()", () => {
     );
   });
 
+  // Proves: SETTINGS-7, SETTINGS-8
   test("takes an empty text as unset, but for S3_PREFIX as no prefix", () => {
     const s3 = { STORAGE_BACKEND: "s3", S3_BUCKET: "bucket" };
     assert.equal(parseSettings({ PORT: "" }).http.port, 8000);
@@ -300,6 +305,7 @@ describe("parseSettings()", () => {
 });
 
 describe("loadSettings()", () => {
+  // Proves: SETTINGS-2
   test("prefers the environment, then .env, then a person's default, then the table", async () => {
     const path = await writeText("precedence.env", "PORT=2\nWORKERS=2\n# HOST=9.9.9.9\n");
     const { settings, sources, texts } = loadSettings({
@@ -378,6 +384,7 @@ describe("loadSettings()", () => {
     ]);
   });
 
+  // Proves: SETTINGS-9
   test("reads a secret from the file that NAME_FILE names, without its last line end", async () => {
     const path = await writeText("token", "c4nary\r\n");
     const { settings, texts } = loadSettings({ env: { kserve_auth_token_file: path } });

@@ -18,6 +18,7 @@ test("parseEnvFile() reads names and values, spaces around them aside", () => {
   });
 });
 
+// Proves: SETTINGS-3
 test("parseEnvFile() cuts a comment only at the start of a line, after a space and after quotes", () => {
   assert.deepEqual(valuesOf("# A=0\n  # A=0\nA=1 # one\nB=key#1\nC= # nothing\nD='x # y' # z\nE=\"x # y\"#z\nF=#1"), {
     A: "1",
