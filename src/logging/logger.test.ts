@@ -42,6 +42,7 @@ async function capturePretty(options: Partial<LogDestinationOptions>): Promise<s
 }
 
 describe("getLogger()", () => {
+  // Proves: LOGS-1
   test("writes one JSON line with level, timestamp, service, component, fields and event", () => {
     const lines = captureLines();
     getLogger("storage").info("image_saved", { image_id: "img_1", size: 12, nothing: undefined });
@@ -105,6 +106,7 @@ describe("getLogger()", () => {
     });
   });
 
+  // Proves: LOGS-2
   test("prints no secret, however it is wrapped", () => {
     const secret = new Secret(CANARY);
     const lines = captureLines();
