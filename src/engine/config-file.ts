@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { ConfigurationError, isErrno } from "../core/errors.ts";
 import { isJsonObject, type JsonObject } from "../core/json.ts";
 
@@ -73,6 +73,15 @@ export class ConfigFile {
 /** @throws {ConfigurationError} `configuration_invalid` when the file is missing or holds no JSON object */
 export async function loadConfigFile(path: string): Promise<ConfigFile> {
   return new ConfigFile(path, await loadJsonObject(path));
+}
+
+/** Like `loadConfigFile`, but a file that does not exist says nothing, so that every default holds. */
+export async function loadOptionalConfigFile(path: string): Promise<ConfigFile> {
+  const isMissing = await access(path).then(
+    () => false,
+    (error: unknown) => isErrno(error, "ENOENT"),
+  );
+  return isMissing ? new ConfigFile(path, {}) : await loadConfigFile(path);
 }
 
 /** @throws {ConfigurationError} `configuration_invalid` when the file is missing or holds no JSON object */

@@ -11,7 +11,12 @@ const RUNGE_KUTTA_WEIGHTS = [1 / 6, 1 / 3, 1 / 3, 1 / 6] as const;
 const WARM_UP_STEPS = 3;
 
 /** Adams-Bashforth weights, newest output first, by the number of outputs known. */
-const MULTISTEP_WEIGHTS = [[1], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -9 / 24]] as const;
+const MULTISTEP_WEIGHTS = [
+  [1],
+  [3 / 2, -1 / 2],
+  [23 / 12, -16 / 12, 5 / 12],
+  [55 / 24, -59 / 24, 37 / 24, -9 / 24],
+] as const;
 
 /**
  * Pseudo linear multistep, the scheduler of Stable Diffusion 1.x (Liu et al., arXiv 2202.09778, equations 9, 12, 13).

@@ -63,7 +63,10 @@ describe("schedulers meet the constants of diffusers", () => {
 test("createScheduler() gives the timesteps of diffusers for every spacing", () => {
   const timesteps = (scheduler: string, config: JsonObject, steps: number): readonly number[] =>
     start(scheduler, { ...LINEAR, ...config }, steps).timesteps;
-  assert.deepEqual(timesteps("DDIMScheduler", { timestep_spacing: "leading", steps_offset: 1 }, 5), [801, 601, 401, 201, 1]);
+  assert.deepEqual(
+    timesteps("DDIMScheduler", { timestep_spacing: "leading", steps_offset: 1 }, 5),
+    [801, 601, 401, 201, 1],
+  );
   assert.deepEqual(timesteps("DDIMScheduler", { timestep_spacing: "trailing" }, 5), [999, 799, 599, 399, 199]);
   assert.deepEqual(timesteps("DDIMScheduler", { timestep_spacing: "linspace" }, 5), [999, 749, 500, 250, 0]);
   assert.deepEqual(timesteps("DPMSolverMultistepScheduler", {}, 4), [999, 749, 500, 250]);
@@ -72,7 +75,13 @@ test("createScheduler() gives the timesteps of diffusers for every spacing", () 
 });
 
 test("every scheduler runs 1 and 200 steps to finite numbers", () => {
-  for (const scheduler of ["DDIMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler"]) {
+  for (const scheduler of [
+    "DDIMScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "PNDMScheduler",
+  ]) {
     for (const steps of [1, 2, 200]) {
       const run = start(scheduler, { ...LINEAR, skip_prk_steps: true, timestep_spacing: "leading" }, steps);
       const calls = scheduler === "PNDMScheduler" && steps > 1 ? steps + 1 : steps;
@@ -98,7 +107,14 @@ test("createScheduler() refuses a scheduler or a setting that it does not have, 
   refused({ _class_name: "DDIMScheduler", thresholding: true }, /"thresholding" must be absent or false, found true/);
 });
 
-function loop(source: string, scheduler: string, config: JsonObject, steps: number, mean: number, sum?: number): PublishedLoop {
+function loop(
+  source: string,
+  scheduler: string,
+  config: JsonObject,
+  steps: number,
+  mean: number,
+  sum?: number,
+): PublishedLoop {
   return { source, scheduler, config, steps, mean, ...(sum !== undefined && { sum }) };
 }
 

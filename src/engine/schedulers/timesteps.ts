@@ -19,7 +19,9 @@ export function spreadTimesteps({ trainSteps, steps, spacing, offset, skipLast =
   switch (spacing) {
     case "linspace": {
       const stride = (trainSteps - 1) / Math.max(1, count - 1);
-      const ascending = Array.from({ length: count }, (_, i) => (i === count - 1 && i > 0 ? trainSteps - 1 : i * stride));
+      const ascending = Array.from({ length: count }, (_, i) =>
+        i === count - 1 && i > 0 ? trainSteps - 1 : i * stride,
+      );
       return ascending.reverse().slice(0, steps);
     }
     case "leading": {

@@ -1,0 +1,196 @@
+import { createServer, type Server } from "node:http";
+import { systemClock, type Clock } from "../core/clock.ts";
+import { MCPImageError } from "../core/errors.ts";
+import { systemRandom, type Random } from "../core/random.ts";
+import { getLogger } from "../logging/logger.ts";
+import { answerEngineRequest, type EngineService, type PredictOptions } from "./engine-routes.ts";
+import { EngineWorker } from "./engine-worker.ts";
+import { parseGenerationRequest, type GenerationRequest } from "./generation-request.ts";
+import { JobLine } from "./job-line.ts";
+import { loadModelLayout } from "./model-layout.ts";
+import { shippedModelPath } from "./package-files.ts";
+import { createPrivateSocket, type PrivateSocket } from "./socket-address.ts";
+import type { DrawnPicture } from "./worker-messages.ts";
+
+export interface EngineServerOptions {
+  /** A folder with a diffusers ONNX export; `undefined`: the model shipped with the package. */
+  readonly modelPath?: string | undefined;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Jobs that may wait behind the one that is drawn; one more is answered 503. Default 32. */
+  readonly maxWaiting?: number;
+  /** How long a cancelled job may go on before its thread is ended. Default 2000. */
+  readonly cancelGraceMs?: number;
+}
+
+/** Where the server listens: a Unix socket (a named pipe on Windows) unless a port was asked for. */
+export type EngineAddress = ({ readonly socketPath: string } | { readonly host: string; readonly port: number }) & {
+  readonly modelName: string;
+};
+
+const DEFAULT_MAX_WAITING = 32;
+
+/** The built-in diffusion engine as a KServe V1 model server with one model. */
+export function createEngineServer(options: EngineServerOptions = {}): EngineServer {
+  return new EngineServer(options);
+}
+
+export class EngineServer {
+  readonly #modelPath: string;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #worker: EngineWorker;
+  readonly #line: JobLine;
+  readonly #progress = new Map<string, { step: number; total_steps: number | null }>();
+  readonly #logger = getLogger("engine");
+  readonly #closing = new AbortController();
+  #server: Server | undefined;
+  #socket: PrivateSocket | undefined;
+
+  constructor(options: EngineServerOptions) {
+    this.#modelPath = options.modelPath ?? shippedModelPath();
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+    this.#line = new JobLine(options.maxWaiting ?? DEFAULT_MAX_WAITING);
+    this.#worker = new EngineWorker({
+      modelPath: this.#modelPath,
+      clock: this.#clock,
+      ...(options.cancelGraceMs !== undefined && { cancelGraceMs: options.cancelGraceMs }),
+    });
+  }
+
+  /**
+   * Begins to listen, and to load the model in the background. By default on a socket that only this user can reach;
+   * with a port on TCP (0 takes a free one).
+   *
+   * @throws {ConfigurationError} `configuration_invalid` when the folder is not a model that the engine can run
+   */
+  async listen(tcp?: { readonly host: string; readonly port: number }): Promise<EngineAddress> {
+    if (this.#server !== undefined) throw new MCPImageError("internal", "The engine server listens already");
+    const { name: modelName } = await loadModelLayout(this.#modelPath);
+    const service = this.#serviceOf(modelName);
+    const server = createServer((request, response) => {
+      void answerEngineRequest(service, request, response).catch((error: unknown) => {
+        this.#logger.error("engine_answer_failed", { error });
+        response.destroy();
+      });
+    });
+    this.#server = server;
+    void this.ready().catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#logger.error("engine_model_failed", { error });
+    });
+    if (tcp !== undefined) {
+      await listening(server, () => server.listen(tcp));
+      const address = server.address();
+      return { host: tcp.host, port: typeof address === "object" && address ? address.port : tcp.port, modelName };
+    }
+    this.#socket = await createPrivateSocket();
+    const { path: socketPath } = this.#socket;
+    await listening(server, () => server.listen({ path: socketPath }));
+    return { socketPath, modelName };
+  }
+
+  /**
+   * Waits until the model is loaded.
+   *
+   * @throws {ConfigurationError} `configuration_invalid` naming what of the model is missing or cannot be used
+   */
+  async ready(): Promise<void> {
+    await this.#worker.start();
+  }
+
+  /** Cancels what is drawn or waits, and frees the model, the socket and its folder. Safe to call twice. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const server = this.#server;
+    await this.#worker.close();
+    if (server?.listening === true) {
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
+      server.closeAllConnections();
+      await closed.promise;
+    }
+    await this.#socket?.[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #serviceOf(modelName: string): EngineService {
+    const worker = this.#worker;
+    return {
+      modelName,
+      get isReady() {
+        return worker.isReady;
+      },
+      predict: async (body, options) => {
+        const request = parseGenerationRequest(body, this.#random);
+        const { picture, queueMs } = await this.#draw(request, options);
+        return { predictions: [toPrediction(modelName, request, picture, queueMs)] };
+      },
+      progressOf: (requestId) => this.#progress.get(requestId),
+    };
+  }
+
+  async #draw(
+    request: GenerationRequest,
+    options: PredictOptions,
+  ): Promise<{ picture: DrawnPicture; queueMs: number }> {
+    const { requestId } = options;
+    const signal = AbortSignal.any([options.signal, this.#closing.signal]);
+    const arrivedMs = this.#clock.monotonicMs();
+    const report = (step: number, totalSteps: number | null): void => {
+      if (requestId !== undefined) this.#progress.set(requestId, { step, total_steps: totalSteps });
+    };
+    try {
+      return await this.#line.run(signal, async () => {
+        report(0, null);
+        await this.#worker.start();
+        const queueMs = this.#clock.monotonicMs() - arrivedMs;
+        return { picture: await this.#worker.generate(request, { signal, onStep: report }), queueMs };
+      });
+    } finally {
+      if (requestId !== undefined) this.#progress.delete(requestId);
+    }
+  }
+}
+
+/** One prediction in the form of the diffusers runtimes for KServe, with everything that was really used. */
+function toPrediction(modelName: string, request: GenerationRequest, picture: DrawnPicture, queueMs: number): object {
+  const { settings, native, scheduler, warnings, timings } = picture;
+  return {
+    model_name: modelName,
+    prompt: request.prompt,
+    ...(request.negativePrompt !== undefined && { negative_prompt: request.negativePrompt }),
+    image: { format: "PNG", b64: Buffer.from(picture.png).toString("base64") },
+    seed: settings.seed,
+    width: settings.width,
+    height: settings.height,
+    num_inference_steps: settings.numInferenceSteps,
+    guidance_scale: settings.guidanceScale,
+    native_width: native.width,
+    native_height: native.height,
+    scheduler,
+    warnings,
+    timings: {
+      queue_ms: Math.round(queueMs),
+      encode_ms: Math.round(timings.encodeMs),
+      denoise_ms: Math.round(timings.denoiseMs),
+      decode_ms: Math.round(timings.decodeMs),
+      resize_ms: Math.round(timings.resizeMs),
+    },
+  };
+}
+
+async function listening(server: Server, start: () => void): Promise<void> {
+  const outcome = Promise.withResolvers<void>();
+  server.once("error", outcome.reject);
+  server.once("listening", outcome.resolve);
+  start();
+  try {
+    await outcome.promise;
+  } finally {
+    server.removeListener("error", outcome.reject);
+  }
+}

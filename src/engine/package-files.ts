@@ -1,0 +1,53 @@
+import { existsSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { ConfigurationError } from "../core/errors.ts";
+
+/** The module of onnxruntime-web that Node imports; the other two files lie beside it. */
+const RUNTIME_ENTRY = "ort.node.min.mjs";
+
+/** Every file of onnxruntime-web that Node needs: 14 MB instead of the package's 148. */
+export const RUNTIME_FILES = [RUNTIME_ENTRY, "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"] as const;
+
+/** Where the build puts them, relative to the package's root. */
+export const VENDORED_RUNTIME = join("dist", "vendor", "onnxruntime-web");
+
+/** The URL of the ONNX runtime: the vendored copy of a published package first, else the one in `node_modules`. */
+export function findRuntime(packageRoot: string = findPackageRoot()): string {
+  const vendored = join(packageRoot, VENDORED_RUNTIME, RUNTIME_ENTRY);
+  if (existsSync(vendored)) return pathToFileURL(vendored).href;
+  try {
+    return import.meta.resolve("onnxruntime-web");
+  } catch (error) {
+    throw new ConfigurationError(
+      "configuration_invalid",
+      `Cannot find the ONNX runtime: neither "${vendored}" nor the package onnxruntime-web exists`,
+      { cause: error },
+    );
+  }
+}
+
+/** The file that a worker thread runs: beside this one, or in `dist/engine/` when this one was bundled elsewhere. */
+export function findWorkerEntry(): URL {
+  const name = `worker-entry${extname(import.meta.url)}`;
+  const beside = new URL(name, import.meta.url);
+  if (existsSync(beside)) return beside;
+  return pathToFileURL(join(findPackageRoot(), "dist", "engine", name));
+}
+
+/** The model that is shipped with the package. */
+export function shippedModelPath(): string {
+  return join(findPackageRoot(), "models", "scenes-v0");
+}
+
+/** The nearest folder above this file that has a `package.json`: the same from the source and from a bundle. */
+function findPackageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json"))) {
+    const parent = dirname(folder);
+    if (parent === folder)
+      throw new ConfigurationError("configuration_invalid", "Cannot find the package's own folder");
+    folder = parent;
+  }
+  return folder;
+}
