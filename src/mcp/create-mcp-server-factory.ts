@@ -1,0 +1,34 @@
+import { McpServer } from "@modelcontextprotocol/server";
+import type { McpFeature, McpServerBuilder } from "./mcp-tool.ts";
+
+export interface McpServerFactoryOptions {
+  /** Default: `mcp-image-server`. */
+  readonly name?: string;
+  readonly version: string;
+  readonly features: readonly McpFeature[];
+}
+
+const INSTRUCTIONS =
+  "Makes pictures from text. Call generate_image with a prompt; it stores the picture and returns a URL that opens " +
+  "in any browser. Show the picture to the user as Markdown: ![what it shows](url).";
+
+/** Lists are the same for every caller and change with a deployment alone. */
+const CACHE_HINT = { ttlMs: 60_000, cacheScope: "public" } as const;
+
+/** What makes the servers of this product, for stdio and HTTP alike. */
+export function createMcpServerFactory(options: McpServerFactoryOptions): McpServerBuilder {
+  const serverInfo = {
+    name: options.name ?? "mcp-image-server",
+    title: "Image generator",
+    version: options.version,
+  };
+  return (connection) => {
+    const server = new McpServer(serverInfo, {
+      instructions: INSTRUCTIONS,
+      capabilities: { tools: { listChanged: false } },
+      cacheHints: { "tools/list": CACHE_HINT, "server/discover": CACHE_HINT },
+    });
+    for (const feature of options.features) feature.register(server, connection);
+    return server;
+  };
+}

@@ -1,0 +1,159 @@
+import * as z from "zod";
+import { ValidationError } from "../core/errors.ts";
+import { isJsonObject } from "../core/json.ts";
+import { GENERATION_DEFAULTS } from "../images/draw-image.ts";
+import type { GenerateImageResponse as ImageResponse } from "../images/image-service.ts";
+
+/** The longest prompt that is taken, in UTF-16 code units. */
+export const MAX_PROMPT_LENGTH = 10_000;
+
+const MAX_SEED = 2 ** 32 - 1;
+/** How many faults one message lists, and how much of a name or value it repeats. */
+const MAX_FAULTS = 5;
+const MAX_QUOTED = 60;
+
+/** Something that a reader could see: not only blanks, controls and ignorable marks. */
+const VISIBLE = /[^\s\p{C}\p{Default_Ignorable_Code_Point}]/u;
+
+const isText = (text: string): boolean => text.isWellFormed();
+const isVisible = (text: string): boolean => VISIBLE.test(text);
+
+/**
+ * The arguments of `generate_image`. The specified defaults are advertised but not filled in: what the caller left
+ * out stays absent, so that a model's own default may hold.
+ */
+export const GenerateImageParams = z.strictObject({
+  prompt: z
+    .string()
+    .min(1)
+    .max(MAX_PROMPT_LENGTH)
+    .refine(isVisible)
+    .refine(isText)
+    .describe("What the picture shows: subject, setting, style, light. English works best with most models."),
+  negative_prompt: z
+    .string()
+    .max(MAX_PROMPT_LENGTH)
+    .refine(isText)
+    .optional()
+    .describe("What the picture must not show, such as 'text, watermark, blurry'."),
+  width: z
+    .int()
+    .min(64)
+    .max(2048)
+    .optional()
+    .meta({ description: "Width in pixels.", default: GENERATION_DEFAULTS.width }),
+  height: z
+    .int()
+    .min(64)
+    .max(2048)
+    .optional()
+    .meta({ description: "Height in pixels.", default: GENERATION_DEFAULTS.height }),
+  num_inference_steps: z.int().min(1).max(200).optional().meta({
+    description: "Denoising steps: more takes longer and adds detail.",
+    default: GENERATION_DEFAULTS.numInferenceSteps,
+  }),
+  guidance_scale: z
+    .number()
+    .min(1)
+    .max(20)
+    .optional()
+    .meta({ description: "How closely to follow the prompt.", default: GENERATION_DEFAULTS.guidanceScale }),
+  seed: z
+    .int()
+    .min(-1)
+    .max(MAX_SEED)
+    .optional()
+    .describe("Same seed and arguments: same picture, if the model supports it. -1 or absent: random."),
+});
+
+export type GenerateImageParams = z.output<typeof GenerateImageParams>;
+
+/** The answer of `generate_image`; open, so that facts can be added. */
+export const GenerateImageResponse = z.looseObject({
+  url: z.string().describe("Opens the picture in any browser, and in Markdown."),
+  image_id: z.string().describe("Name of the stored picture."),
+  metadata: z
+    .looseObject({})
+    .describe(
+      "Facts of the picture: prompt, true width and height, seed (the number used), seed_report, model_name, " +
+        "mime_type, size in bytes, created_at, expires_at, generation_seconds, queue_wait_seconds, warnings.",
+    ),
+});
+
+export type GenerateImageResponse = ImageResponse;
+
+type Field = keyof GenerateImageParams;
+
+/** What each argument may be, as a fault says it. */
+const ALLOWED: Readonly<Record<Field, string>> = {
+  prompt: `text of 1 to ${MAX_PROMPT_LENGTH} characters, at least one of them visible`,
+  negative_prompt: `text of at most ${MAX_PROMPT_LENGTH} characters`,
+  width: "an integer from 64 to 2048",
+  height: "an integer from 64 to 2048",
+  num_inference_steps: "an integer from 1 to 200",
+  guidance_scale: "a number from 1 to 20",
+  seed: `an integer from 0 to ${MAX_SEED}, or -1 for a random one`,
+};
+
+/**
+ * The arguments of a call, checked.
+ *
+ * @throws {ValidationError} `invalid_argument`; its words and details name the field, the value and what is allowed,
+ * and never repeat a prompt
+ */
+export function parseGenerateImageParams(argumentsOfCall: unknown): GenerateImageParams {
+  const given = argumentsOfCall ?? {};
+  const parsed = GenerateImageParams.safeParse(given);
+  if (parsed.success) return parsed.data;
+
+  const faults = parsed.error.issues.flatMap((issue) => toFaults(issue, given));
+  const [first] = faults;
+  const publicMessage = [...new Set(faults.map((fault) => fault.message))].slice(0, MAX_FAULTS).join("; ");
+  throw new ValidationError("invalid_argument", "Cannot draw: an argument is not valid", {
+    publicMessage,
+    ...(first && { details: first.details }),
+  });
+}
+
+interface Fault {
+  readonly message: string;
+  readonly details: { readonly field?: string; readonly value?: string | number; readonly allowed: string };
+}
+
+function toFaults(issue: z.core.$ZodIssue, given: unknown): Fault[] {
+  if (issue.code === "unrecognized_keys") {
+    const allowed = Object.keys(ALLOWED).join(", ");
+    return issue.keys.slice(0, MAX_FAULTS).map((key) => {
+      const field = key.slice(0, MAX_QUOTED);
+      return {
+        message: `Unknown argument ${JSON.stringify(field)}; allowed are ${allowed}`,
+        details: { field, allowed },
+      };
+    });
+  }
+  const [field] = issue.path;
+  if (!isField(field)) return [{ message: "The arguments must be an object", details: { allowed: "an object" } }];
+  const allowed = ALLOWED[field];
+  const value = isJsonObject(given) ? given[field] : undefined;
+  if (value === undefined)
+    return [{ message: `${field} is missing; it must be ${allowed}`, details: { field, allowed } }];
+  const isPrompt = field === "prompt" || field === "negative_prompt";
+  const shown = describeValue(value, isPrompt);
+  const details = { field, value: typeof value === "number" ? value : shown, allowed };
+  return [{ message: `${field} must be ${allowed}, got ${shown}`, details }];
+}
+
+function isField(name: unknown): name is Field {
+  return typeof name === "string" && Object.hasOwn(ALLOWED, name);
+}
+
+/** A prompt is told by its length alone: it may be private, and error texts end up in logs of others. */
+function describeValue(value: unknown, isPrompt: boolean): string {
+  if (typeof value === "string") {
+    if (!isPrompt) return JSON.stringify(value.slice(0, MAX_QUOTED));
+    if (!isText(value)) return "text with half a character";
+    return value.length > 0 && !isVisible(value) ? "invisible text" : `${value.length} characters`;
+  }
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
+  return Array.isArray(value) ? "an array" : "an object";
+}

@@ -1,0 +1,173 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  createMcpHandler,
+  InMemoryServerEventBus,
+  isLegacyRequest,
+  type McpRequestContext,
+  type McpServer,
+} from "@modelcontextprotocol/server";
+import { systemClock, type Clock } from "../core/clock.ts";
+import { isJsonObject } from "../core/json.ts";
+import { systemRandom, type Random } from "../core/random.ts";
+import { getLogger } from "../logging/logger.ts";
+import { toJsonRpcProblem, toProblemOfCode } from "./json-rpc-problem.ts";
+import { McpSessions } from "./mcp-sessions.ts";
+import type { McpConnection, McpServerBuilder } from "./mcp-tool.ts";
+import { readJsonBody } from "./read-json-body.ts";
+import { sendWebResponse, toWebRequest } from "./web-exchange.ts";
+
+export interface McpHttpHandlerOptions {
+  readonly build: McpServerBuilder;
+  readonly maxSessions: number;
+  readonly sessionIdleSeconds: number;
+  /** Tools that answer over an event stream from the start, so that a client hears from us while it waits. */
+  readonly slowTools?: readonly string[];
+  /** Default: 1 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Whose turn in the queue a call without a session takes. Default: the address of the socket. */
+  readonly clientAddress?: (req: IncomingMessage) => string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** MCP over HTTP at one address, for both protocol eras. The guard for Host and Origin stands before it. */
+export interface McpHttpHandler extends AsyncDisposable {
+  /** Answers one request; never rejects. */
+  handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
+  /** Open sessions of the older protocol revisions. */
+  readonly sessions: number;
+  /** Tells whoever subscribed that a list has changed. */
+  readonly notify: ReturnType<typeof createMcpHandler>["notify"];
+  /**
+   * Refuses new calls, waits for those in flight, then ends every stream and session. Safe to call twice.
+   * When the signal aborts, the calls in flight are cancelled instead.
+   */
+  close(options?: { readonly signal?: AbortSignal }): Promise<void>;
+}
+
+const DEFAULT_MAX_BODY_BYTES = 1024 * 1024;
+/** Shorter than the idle timeout of any proxy worth the name. */
+const KEEP_ALIVE_MS = 5_000;
+const METHODS = ["GET", "POST", "DELETE"];
+
+const logger = getLogger("mcp");
+
+export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHandler {
+  const { clock = systemClock, random = systemRandom, maxBodyBytes = DEFAULT_MAX_BODY_BYTES } = options;
+  const clientAddress = options.clientAddress ?? ((req) => req.socket.remoteAddress ?? "unknown");
+  const slowTools = new Set(options.slowTools);
+  const clientIds = new WeakMap<Request, string>();
+  const calls = new Set<Promise<void>>();
+  const hurry = Promise.withResolvers<void>();
+  let closing: Promise<void> | undefined;
+
+  const build = (connection: McpConnection): McpServer => {
+    try {
+      return options.build(connection);
+    } catch (error) {
+      logger.error("mcp_server_not_built", { error });
+      throw error;
+    }
+  };
+  const buildModern = ({ era, requestInfo }: McpRequestContext): McpServer => {
+    const clientId = requestInfo && clientIds.get(requestInfo);
+    return build({ era, clientId: clientId ?? "unknown" });
+  };
+
+  const onerror = (error: Error): void => logger.debug("mcp_request_refused", { error });
+  const bus = new InMemoryServerEventBus(onerror);
+  const shared = { legacy: "reject", bus, onerror, keepAliveMs: KEEP_ALIVE_MS } as const;
+  const quick = createMcpHandler(buildModern, shared);
+  const streamed = createMcpHandler(buildModern, { ...shared, responseMode: "sse" });
+  const sessions = new McpSessions({
+    build,
+    maxSessions: options.maxSessions,
+    idleSeconds: options.sessionIdleSeconds,
+    keepAliveMs: KEEP_ALIVE_MS,
+    clock,
+    random,
+  });
+
+  const route = async (req: IncomingMessage, request: Request, parsedBody: unknown) => {
+    if (closing !== undefined && isCall(parsedBody)) {
+      return { response: toProblemOfCode("shutting_down", { body: parsedBody, headers: { "retry-after": "5" } }) };
+    }
+    if (await isLegacyRequest(request, parsedBody)) return sessions.handle(request, parsedBody);
+    clientIds.set(request, clientAddress(req));
+    const handler = isSlowCall(parsedBody, slowTools) ? streamed : quick;
+    return { response: await handler.fetch(request, { parsedBody }) };
+  };
+
+  const answer = async (req: IncomingMessage, res: ServerResponse, gone: AbortSignal): Promise<void> => {
+    if (!METHODS.includes(req.method ?? "")) {
+      const headers = { allow: METHODS.join(", ") };
+      return sendWebResponse(toProblemOfCode("method_not_allowed", { headers }), res, gone);
+    }
+    let parsedBody: unknown;
+    if (req.method === "POST") {
+      const read = await readJsonBody(req, maxBodyBytes);
+      if (read.kind === "refused") return sendWebResponse(read.response, res, gone);
+      parsedBody = read.body;
+    }
+    const exchange = async (): Promise<void> => {
+      const { response, done } = { done: undefined, ...(await route(req, toWebRequest(req, gone), parsedBody)) };
+      try {
+        await sendWebResponse(response, res, gone);
+      } finally {
+        done?.();
+      }
+    };
+    if (!isCall(parsedBody)) return exchange();
+    const call = exchange();
+    calls.add(call);
+    return call.finally(() => calls.delete(call));
+  };
+
+  const shutDown = async (): Promise<void> => {
+    await Promise.race([Promise.allSettled(calls), hurry.promise]);
+    await Promise.all([sessions.close(), quick.close(), streamed.close()]);
+  };
+
+  const close = async ({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> => {
+    if (signal?.aborted) hurry.resolve();
+    signal?.addEventListener("abort", () => hurry.resolve(), { once: true });
+    closing ??= shutDown();
+    return closing;
+  };
+
+  return {
+    handle: async (req, res) => {
+      const gone = new AbortController();
+      res.once("close", () => {
+        if (!res.writableFinished) gone.abort();
+      });
+      try {
+        await answer(req, res, gone.signal);
+      } catch (error) {
+        if (gone.signal.aborted) return;
+        logger.error("mcp_request_failed", { error });
+        if (res.headersSent) res.destroy();
+        else await sendWebResponse(toJsonRpcProblem(500, -32603, "Internal error"), res, gone.signal);
+      }
+    },
+    get sessions() {
+      return sessions.size;
+    },
+    notify: quick.notify,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** True for what waits for an answer and will get one: a request or a batch with one, but not a subscription. */
+function isCall(body: unknown): boolean {
+  if (Array.isArray(body)) return body.some(isCall);
+  if (!isJsonObject(body)) return false;
+  return typeof body["method"] === "string" && body["id"] !== undefined && body["method"] !== "subscriptions/listen";
+}
+
+function isSlowCall(body: unknown, slowTools: ReadonlySet<string>): boolean {
+  if (!isJsonObject(body) || body["method"] !== "tools/call" || !isJsonObject(body["params"])) return false;
+  const { name } = body["params"];
+  return typeof name === "string" && slowTools.has(name);
+}

@@ -1,0 +1,54 @@
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+/** The SDK reads the headers alone; the real host stays out of it. */
+const ANY_URL = "http://mcp.invalid/mcp";
+
+/** The request as the SDK takes it. Its body stays unread: the parsed one is passed beside it. */
+export function toWebRequest(req: IncomingMessage, signal: AbortSignal): Request {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(req.headers)) {
+    if (typeof value === "string") headers.set(name, value);
+    else for (const one of value ?? []) headers.append(name, one);
+  }
+  return new Request(ANY_URL, { method: req.method ?? "GET", headers, signal });
+}
+
+/**
+ * Writes the answer of the SDK; resolves when all of it was handed to the socket, or the client has gone.
+ * The head of an event stream goes out at once: some clients give up when no header comes.
+ */
+export async function sendWebResponse(response: Response, res: ServerResponse, gone: AbortSignal): Promise<void> {
+  const headers = Object.fromEntries(response.headers);
+  if (response.body === null) {
+    res.writeHead(response.status, headers).end();
+    return;
+  }
+  if (!headers["content-type"]?.startsWith("text/event-stream")) {
+    const body = Buffer.from(await response.arrayBuffer());
+    res.writeHead(response.status, { ...headers, "content-length": body.length }).end(body);
+    return;
+  }
+  res.writeHead(response.status, headers);
+  res.flushHeaders();
+  await sendStream(response.body, res, gone);
+  res.end();
+}
+
+async function sendStream(body: ReadableStream<Uint8Array>, res: ServerResponse, gone: AbortSignal): Promise<void> {
+  const reader = body.getReader();
+  const cancel = (): void => void reader.cancel().catch(() => undefined);
+  gone.addEventListener("abort", cancel, { once: true });
+  if (gone.aborted) cancel();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || gone.aborted) return;
+      if (!res.write(value)) await once(res, "drain", { signal: gone });
+    }
+  } catch {
+    // The stream broke or the client went: there is nobody left to tell.
+  } finally {
+    gone.removeEventListener("abort", cancel);
+  }
+}
