@@ -65,6 +65,36 @@ export const ERROR_TABLE = {
     publicMessage: "The Origin header is not allowed",
     remedy: "Add the origin to ALLOWED_ORIGINS, or set PUBLIC_BASE_URL.",
   },
+  malformed_request: {
+    httpStatus: 400,
+    retryable: false,
+    publicMessage: "The request is not valid HTTP",
+    remedy: "Send exactly one Host header, and nothing that HTTP/1.1 does not allow.",
+  },
+  request_timeout: {
+    httpStatus: 408,
+    retryable: true,
+    publicMessage: "The request did not arrive in time",
+    remedy: "Send the whole request without pauses; a slow link needs a proxy that buffers.",
+  },
+  precondition_failed: {
+    httpStatus: 412,
+    retryable: false,
+    publicMessage: "A condition of the request does not hold",
+    remedy: "Leave out If-Match and If-Unmodified-Since, or ask with the ETag of the picture.",
+  },
+  range_not_satisfiable: {
+    httpStatus: 416,
+    retryable: false,
+    publicMessage: "The picture has no such range",
+    remedy: "The Content-Range header tells how many bytes the picture has.",
+  },
+  headers_too_large: {
+    httpStatus: 431,
+    retryable: false,
+    publicMessage: "The headers of the request are too large",
+    remedy: "Address and headers together are limited to 16 KiB.",
+  },
   unsupported_media_type: {
     httpStatus: 415,
     retryable: false,

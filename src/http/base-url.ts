@@ -1,0 +1,27 @@
+import { isIPv6 } from "node:net";
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const ANY_ADDRESS: ReadonlySet<string> = new Set(["", "0.0.0.0", "::"]);
+
+/**
+ * The base of every URL that leaves the process, without a trailing slash: the public one, else the listen address,
+ * `localhost` standing for "every address". Never made from what a client sent.
+ */
+export function toBaseUrl(address: ListenAddress, publicBaseUrl: string | undefined): string {
+  if (publicBaseUrl !== undefined) return publicBaseUrl.replace(/\/+$/, "");
+  return `http://${toUrlHost(address.host)}${address.port === 80 ? "" : `:${address.port}`}`;
+}
+
+/** The path of a base URL, without a trailing slash: empty for most. */
+export function toBasePath(publicBaseUrl: string | undefined): string {
+  return publicBaseUrl === undefined ? "" : new URL(publicBaseUrl).pathname.replace(/\/+$/, "");
+}
+
+function toUrlHost(host: string): string {
+  if (ANY_ADDRESS.has(host)) return "localhost";
+  return isIPv6(host) ? `[${host.replace("%", "%25")}]` : host;
+}

@@ -1,0 +1,158 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { systemClock, type Clock } from "../core/clock.ts";
+import { systemRandom, type Random } from "../core/random.ts";
+import type { ImageService } from "../images/image-service.ts";
+import { getLogger } from "../logging/logger.ts";
+import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { toBasePath, toBaseUrl, type ListenAddress } from "./base-url.ts";
+import { answerBrokenRequest } from "./broken-request.ts";
+import { HealthMonitor, type HealthChecks } from "./health-monitor.ts";
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./http-limits.ts";
+import { PictureCache } from "./picture-cache.ts";
+import { PictureRoute } from "./picture-route.ts";
+import { createRequestHandler, type McpHandler } from "./request-handler.ts";
+import { RequestGuard, type GuardSettings } from "./request-guard.ts";
+import { createRouteHandlers, type MetricsPrinter, type ServiceIdentity } from "./route-handlers.ts";
+import { Router } from "./router.ts";
+import { ServerState } from "./server-state.ts";
+
+export interface HttpServerOptions extends GuardSettings {
+  readonly images: ImageService;
+  readonly mcp: McpHandler;
+  readonly health: HealthChecks;
+  readonly service: ServiceIdentity;
+  readonly metrics?: Metrics;
+  /** Without it `/metrics` is not there. */
+  readonly metricsPrinter?: MetricsPrinter;
+  readonly limits?: Partial<HttpLimits>;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface CloseOptions {
+  /** How long answers that are being made may take; what is open then is cut. Default 10 s. */
+  readonly timeoutMs?: number;
+}
+
+/** The HTTP side of the server: MCP, pictures and everything about them on one port. */
+export interface HttpServer extends AsyncDisposable {
+  readonly server: Server;
+  /**
+   * Listens and gives the address. Port 0 takes a free one.
+   * Rejects with Node's error, such as EADDRINUSE; may then be called again.
+   */
+  listen(address: ListenAddress): Promise<ListenAddress>;
+  /** The base of our URLs; known before listening only when there is a public one. */
+  baseUrl(): string;
+  /** From now on `/readyz` says no, and every answer ends its connection. Work goes on. */
+  drain(): void;
+  /** Takes no more connections, waits for answers that are being made, and closes. Safe to call twice. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+const logger = getLogger("http");
+const DEFAULT_CLOSE_TIMEOUT_MS = 10_000;
+const IDLE_CHECK_MS = 250;
+
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { images, mcp, service, publicBaseUrl, clock = systemClock, random = systemRandom } = options;
+  const limits: HttpLimits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
+  const state = new ServerState();
+  const basePath = toBasePath(publicBaseUrl);
+  const baseUrl = (): string => toBaseUrl(readAddress(lastAddress, publicBaseUrl), publicBaseUrl);
+  let lastAddress: ListenAddress | undefined;
+  let closing: Promise<void> | undefined;
+
+  const cache = new PictureCache({
+    images,
+    clock,
+    maxBytes: limits.cacheBytes,
+    maxPictureBytes: limits.cachePictureBytes,
+    revalidateMs: limits.cacheRevalidateMs,
+  });
+  const health = new HealthMonitor({
+    checks: options.health,
+    clock,
+    cacheMs: limits.healthCacheMs,
+    timeoutMs: limits.healthTimeoutMs,
+  });
+  const handle = createRequestHandler({
+    guard: new RequestGuard(options),
+    router: new Router(),
+    pictures: new PictureRoute({ cache, clock, metrics: options.metrics ?? noMetrics }),
+    handlers: createRouteHandlers({
+      images,
+      cache,
+      health,
+      metricsPrinter: options.metricsPrinter,
+      service,
+      state,
+      clock,
+      baseUrl,
+      basePath,
+    }),
+    mcp,
+    state,
+    basePath,
+    maxBodyBytes: limits.maxBodyBytes,
+    random,
+  });
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: limits.connectionsCheckingIntervalMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      maxHeaderSize: limits.maxHeaderBytes,
+      requireHostHeader: false,
+    },
+    handle,
+  );
+  server.maxConnections = limits.maxConnections;
+  server.on("clientError", (error, socket) => {
+    if (state.isHalfAnswered(socket)) socket.destroy();
+    else answerBrokenRequest(error, socket);
+  });
+
+  const closeAll = async (timeoutMs: number): Promise<void> => {
+    state.drain();
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const ended = new AbortController();
+    server.close(() => ended.abort());
+    while (!ended.signal.aborted) {
+      server.closeIdleConnections();
+      if (clock.monotonicMs() >= deadlineMs) {
+        logger.warn("connections_cut");
+        server.closeAllConnections();
+      }
+      await clock.sleep(IDLE_CHECK_MS, ended.signal).catch(() => undefined);
+    }
+  };
+  const close = async ({ timeoutMs = DEFAULT_CLOSE_TIMEOUT_MS }: CloseOptions = {}): Promise<void> => {
+    closing ??= closeAll(timeoutMs);
+    return closing;
+  };
+
+  return {
+    server,
+    listen: async ({ host, port }) => {
+      server.listen({ host, port });
+      await once(server, "listening");
+      const address = server.address();
+      if (address === null || typeof address === "string") throw new Error("The server has no port");
+      lastAddress = { host: address.address, port: address.port };
+      return lastAddress;
+    },
+    baseUrl,
+    drain: () => state.drain(),
+    close,
+    [Symbol.asyncDispose]: async () => close(),
+  };
+}
+
+function readAddress(address: ListenAddress | undefined, publicBaseUrl: string | undefined): ListenAddress {
+  if (address !== undefined) return address;
+  if (publicBaseUrl !== undefined) return { host: "", port: 0 };
+  throw new Error("The base URL is known only after listening");
+}

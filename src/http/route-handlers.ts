@@ -1,0 +1,132 @@
+import type { Clock } from "../core/clock.ts";
+import { MCPImageError } from "../core/errors.ts";
+import { parseImageId, type ImageId } from "../core/image-id.ts";
+import type { ImageService } from "../images/image-service.ts";
+import { toJsonAnswer, toTextAnswer, type Answer } from "./answer.ts";
+import { toDocsPage, toIndexPage } from "./docs-page.ts";
+import type { Exchange } from "./exchange.ts";
+import type { HealthMonitor } from "./health-monitor.ts";
+import { parseListQuery, toNextQuery } from "./list-query.ts";
+import { toOpenApi } from "./openapi.ts";
+import type { PictureCache } from "./picture-cache.ts";
+import { decode } from "./picture-route.ts";
+import type { RouteName } from "./route-table.ts";
+import type { ServerState } from "./server-state.ts";
+
+export interface ServiceIdentity {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** Prints what `/metrics` answers. */
+export interface MetricsPrinter {
+  readonly contentType: string;
+  print(): Promise<string>;
+}
+
+/** What a route gets of a request. */
+export interface RouteRequest {
+  readonly exchange: Exchange;
+  /** The segment that stands for the id, still encoded; empty when the path has none. */
+  readonly imageId: string;
+  readonly query: string;
+}
+
+export type RouteHandler = (request: RouteRequest) => Answer | Promise<Answer>;
+
+/** The routes that give back an answer; the others write it themselves. */
+export type AnsweredRoute = Exclude<RouteName, "getImage" | "postMcp" | "getMcp" | "deleteMcp">;
+
+export interface RouteHandlersOptions {
+  readonly images: Pick<ImageService, "getMetadata" | "listImages" | "deleteImage" | "cleanupExpired" | "ttlSeconds">;
+  readonly cache: Pick<PictureCache, "forget">;
+  readonly health: Pick<HealthMonitor, "getReport">;
+  /** `undefined`: `/metrics` is not there. */
+  readonly metricsPrinter: MetricsPrinter | undefined;
+  readonly service: ServiceIdentity;
+  readonly state: Pick<ServerState, "isDraining">;
+  readonly clock: Clock;
+  readonly baseUrl: () => string;
+  /** Where links of our pages begin: what a proxy may have cut off. */
+  readonly basePath: string;
+}
+
+export function createRouteHandlers(options: RouteHandlersOptions): Record<AnsweredRoute, RouteHandler> {
+  const { images, cache, health, metricsPrinter, service, state, clock, baseUrl, basePath } = options;
+  return {
+    listImages: async ({ query }) => {
+      const listQuery = parseListQuery(query);
+      const { images: page, nextCursor } = await images.listImages(listQuery);
+      const next = nextCursor === undefined ? undefined : toNextQuery(listQuery, nextCursor);
+      return toJsonAnswer(page, 200, next === undefined ? [] : ["Link", `<${baseUrl()}/images/?${next}>; rel="next"`]);
+    },
+    getImageMetadata: async ({ imageId }) => {
+      const metadata = await images.getMetadata(requireKnownForm(imageId));
+      if (metadata === undefined) throw notFound();
+      return toJsonAnswer(metadata);
+    },
+    deleteImage: async ({ exchange, imageId }) => {
+      requireThisMachine(exchange);
+      const id = requireKnownForm(imageId);
+      const isDeleted = await images.deleteImage(id);
+      cache.forget(id);
+      if (!isDeleted) throw notFound();
+      return toJsonAnswer({ message: "Image deleted", image_id: id, deleted: true });
+    },
+    cleanupImages: async ({ exchange }) => {
+      requireThisMachine(exchange);
+      const deletedCount = await images.cleanupExpired();
+      return toJsonAnswer({
+        message: `${deletedCount} expired images deleted`,
+        deleted_count: deletedCount,
+        ttl_seconds: images.ttlSeconds ?? null,
+      });
+    },
+    getHealth: async () => {
+      const report = await health.getReport();
+      return toJsonAnswer({ service: "healthy", ...report, timestamp: new Date(clock.nowMs()).toISOString() });
+    },
+    getLiveness: () => toJsonAnswer({ status: "alive" }),
+    getReadiness: async () => {
+      const report = await health.getReport();
+      const status = state.isDraining ? "draining" : report.storage === "healthy" ? "ready" : "storage_unhealthy";
+      return toJsonAnswer({ status, ...report }, status === "ready" ? 200 : 503);
+    },
+    getMetrics: async () => {
+      if (metricsPrinter === undefined) throw new MCPImageError("not_found", "Nobody prints metrics");
+      return toTextAnswer(await metricsPrinter.print(), metricsPrinter.contentType);
+    },
+    getOpenApi: () => toJsonAnswer(toOpenApi({ service, baseUrl: baseUrl() })),
+    getDocs: () => toDocsPage({ service, basePath }),
+    getIndex: ({ exchange }) => {
+      if (exchange.headers.accept?.includes("text/html") === true) return toIndexPage({ service, basePath });
+      const base = baseUrl();
+      return toJsonAnswer({
+        name: service.name,
+        version: service.version,
+        mcp: `${base}/mcp`,
+        images: `${base}/images/`,
+        docs: `${base}/docs`,
+        openapi: `${base}/openapi.json`,
+        health: `${base}/health`,
+      });
+    },
+  };
+}
+
+function requireKnownForm(segment: string): ImageId {
+  const parsed = parseImageId(decode(segment));
+  if (parsed === undefined) throw notFound();
+  return parsed.id;
+}
+
+function requireThisMachine({ isFromThisMachine }: Exchange): void {
+  if (isFromThisMachine) return;
+  throw new MCPImageError("forbidden", "The client is not on this machine", {
+    publicMessage: "Only clients on the server's own machine may do this",
+  });
+}
+
+function notFound(): MCPImageError {
+  return new MCPImageError("image_not_found", "No such image");
+}

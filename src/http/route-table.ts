@@ -1,0 +1,236 @@
+import { z } from "zod";
+import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
+import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT } from "../storage/abstract-storage.ts";
+
+export type HttpMethod = "GET" | "POST" | "DELETE";
+
+/** What a route answers when all is well. */
+export interface RouteSuccess {
+  readonly status: number;
+  readonly description: string;
+  readonly contentTypes: readonly string[];
+  readonly schema?: z.ZodType;
+}
+
+/** One row of the API: what the router, `/openapi.json`, `/docs` and `docs/http-api.md` know of a route. */
+export interface Route {
+  readonly method: HttpMethod;
+  /** A part in braces stands for one segment, or the start of one. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: "Pictures" | "MCP" | "Operation" | "Documentation";
+  readonly query?: z.ZodObject;
+  readonly success: RouteSuccess;
+  readonly errors: readonly ErrorCode[];
+}
+
+const JSON_ONLY = ["application/json"];
+const PICTURE_TYPES = ["image/png", "image/jpeg", "image/webp"];
+
+export const imageMetadataSchema = z
+  .looseObject({
+    image_id: z.string(),
+    url: z.string().meta({ format: "uri" }),
+    created_at: z.string().meta({ format: "date-time" }),
+    expires_at: z.string().meta({ format: "date-time" }).nullable().describe("null when the picture never expires"),
+    size: z.int().describe("Bytes of the picture"),
+    format: z.enum(["png", "jpeg", "webp"]),
+    mime_type: z.string(),
+    sha256: z.string().describe("Of the picture, hexadecimal; in quotes it is the ETag"),
+  })
+  .describe("The facts of the store and, beside them, what is known of the generation: prompt, seed, size and so on");
+
+export const listQuerySchema = z.object({
+  prefix: z.string().default("").describe("Literal start of the ids to list"),
+  limit: z.int().min(1).max(MAX_LIST_LIMIT).default(DEFAULT_LIST_LIMIT).describe("The most pictures to list"),
+  cursor: z.string().optional().describe("Where the page begins; take it from the Link header of the page before"),
+});
+
+export const errorSchema = z.object({
+  error: z.string().describe("A code that does not change"),
+  message: z.string(),
+  retryable: z.boolean(),
+  details: z.record(z.string(), z.unknown()).optional(),
+});
+
+const healthWord = z.enum(["healthy", "unhealthy"]);
+
+/** Every route. Where a path has GET it has HEAD too, and all have OPTIONS. */
+export const ROUTES = {
+  getImage: {
+    method: "GET",
+    path: "/images/{image_id}",
+    summary: "The picture. With `.png`, `.jpg` or `.webp` behind the id it must be of that format.",
+    tag: "Pictures",
+    success: { status: 200, description: "The bytes exactly as they were stored", contentTypes: PICTURE_TYPES },
+    errors: ["image_not_found", "precondition_failed", "range_not_satisfiable"],
+  },
+  listImages: {
+    method: "GET",
+    path: "/images/",
+    summary: "What is stored, newest first, without what has expired. The Link header leads to the next page.",
+    tag: "Pictures",
+    query: listQuerySchema,
+    success: {
+      status: 200,
+      description: "Metadata of the pictures",
+      contentTypes: JSON_ONLY,
+      schema: z.array(imageMetadataSchema),
+    },
+    errors: ["invalid_argument"],
+  },
+  getImageMetadata: {
+    method: "GET",
+    path: "/images/{image_id}/metadata",
+    summary: "What is known of a picture.",
+    tag: "Pictures",
+    success: { status: 200, description: "Its metadata", contentTypes: JSON_ONLY, schema: imageMetadataSchema },
+    errors: ["image_not_found"],
+  },
+  deleteImage: {
+    method: "DELETE",
+    path: "/images/{image_id}",
+    summary: "Deletes a picture. For clients on this machine only.",
+    tag: "Pictures",
+    success: {
+      status: 200,
+      description: "It is deleted",
+      contentTypes: JSON_ONLY,
+      schema: z.object({ message: z.string(), image_id: z.string(), deleted: z.literal(true) }),
+    },
+    errors: ["forbidden", "image_not_found"],
+  },
+  cleanupImages: {
+    method: "POST",
+    path: "/images/cleanup",
+    summary: "Deletes what has expired, now. For clients on this machine only.",
+    tag: "Pictures",
+    success: {
+      status: 200,
+      description: "It is done",
+      contentTypes: JSON_ONLY,
+      schema: z.object({
+        message: z.string(),
+        deleted_count: z.int(),
+        ttl_seconds: z.number().nullable().describe("null when pictures never expire"),
+      }),
+    },
+    errors: ["forbidden"],
+  },
+  postMcp: {
+    method: "POST",
+    path: "/mcp",
+    summary: "MCP over streamable HTTP.",
+    tag: "MCP",
+    success: { status: 200, description: "JSON-RPC", contentTypes: ["application/json", "text/event-stream"] },
+    errors: [],
+  },
+  getMcp: {
+    method: "GET",
+    path: "/mcp",
+    summary: "The stream of an MCP session of protocol 2025-11-25.",
+    tag: "MCP",
+    success: { status: 200, description: "Server-sent events", contentTypes: ["text/event-stream"] },
+    errors: [],
+  },
+  deleteMcp: {
+    method: "DELETE",
+    path: "/mcp",
+    summary: "Ends an MCP session of protocol 2025-11-25.",
+    tag: "MCP",
+    success: { status: 200, description: "It is ended", contentTypes: [] },
+    errors: [],
+  },
+  getHealth: {
+    method: "GET",
+    path: "/health",
+    summary: "How the parts are. Always 200, from a report that is a few seconds old at most.",
+    tag: "Operation",
+    success: {
+      status: 200,
+      description: "A word for each part",
+      contentTypes: JSON_ONLY,
+      schema: z.object({
+        service: healthWord,
+        kserve: healthWord,
+        storage: healthWord,
+        timestamp: z.string().meta({ format: "date-time" }),
+      }),
+    },
+    errors: [],
+  },
+  getLiveness: {
+    method: "GET",
+    path: "/livez",
+    summary: "Whether the process answers. Looks at nothing outside.",
+    tag: "Operation",
+    success: {
+      status: 200,
+      description: "It does",
+      contentTypes: JSON_ONLY,
+      schema: z.object({ status: z.literal("alive") }),
+    },
+    errors: [],
+  },
+  getReadiness: {
+    method: "GET",
+    path: "/readyz",
+    summary: "Whether to send clients here: 503 while the storage fails or the server shuts down.",
+    tag: "Operation",
+    success: {
+      status: 200,
+      description: "Ready. The state of the model server is told, and changes nothing.",
+      contentTypes: JSON_ONLY,
+      schema: z.object({
+        status: z.enum(["ready", "draining", "storage_unhealthy"]),
+        storage: healthWord,
+        kserve: healthWord,
+      }),
+    },
+    errors: [],
+  },
+  getMetrics: {
+    method: "GET",
+    path: "/metrics",
+    summary: "Metrics in the text format of Prometheus.",
+    tag: "Operation",
+    success: { status: 200, description: "Metrics", contentTypes: ["text/plain"] },
+    errors: [],
+  },
+  getOpenApi: {
+    method: "GET",
+    path: "/openapi.json",
+    summary: "This API as OpenAPI 3.1.",
+    tag: "Documentation",
+    success: { status: 200, description: "OpenAPI 3.1", contentTypes: JSON_ONLY },
+    errors: [],
+  },
+  getDocs: {
+    method: "GET",
+    path: "/docs",
+    summary: "This API for people.",
+    tag: "Documentation",
+    success: { status: 200, description: "A page", contentTypes: ["text/html"] },
+    errors: [],
+  },
+  getIndex: {
+    method: "GET",
+    path: "/",
+    summary: "What this server is and where its parts are: a page for browsers, JSON for others.",
+    tag: "Documentation",
+    success: { status: 200, description: "Links", contentTypes: ["text/html", "application/json"] },
+    errors: [],
+  },
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof ROUTES;
+
+/** Every route with its name, in the order of the table. */
+export function listRoutes(): readonly (Route & { readonly name: RouteName })[] {
+  return Object.entries<Route>(ROUTES).map(([name, route]) => ({ ...route, name: name as RouteName }));
+}
+
+/** `404 image_not_found` and the like, for the documentation of a route. */
+export function toErrorStatus(code: ErrorCode): number {
+  return ERROR_TABLE[code].httpStatus;
+}

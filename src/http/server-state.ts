@@ -1,0 +1,35 @@
+import type { ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+
+/** What requests must know of the server that they came to. */
+export class ServerState {
+  #isDraining = false;
+  /** Answers that somebody else writes, at a time that we do not choose. */
+  readonly #foreign = new Set<ServerResponse>();
+
+  /** True from the moment the server began to shut down: answers then end their connection. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+    for (const response of this.#foreign) {
+      if (!response.headersSent) response.setHeader("Connection", "close");
+    }
+  }
+
+  /** Follows an answer that a handler writes itself, until it is sent or broken off. */
+  follow(response: ServerResponse): void {
+    this.#foreign.add(response);
+    response.once("close", () => this.#foreign.delete(response));
+  }
+
+  /** True when part of an answer may be on the socket already. */
+  isHalfAnswered(socket: Duplex): boolean {
+    for (const response of this.#foreign) {
+      if (response.socket === socket && response.headersSent) return true;
+    }
+    return false;
+  }
+}
