@@ -3,6 +3,7 @@ import { ValidationError } from "../core/errors.ts";
 import { isJsonObject } from "../core/json.ts";
 import { GENERATION_DEFAULTS } from "../images/draw-image.ts";
 import type { GenerateImageResponse as ImageResponse } from "../images/image-service.ts";
+import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 
 /** The longest prompt that is taken, in UTF-16 code units. */
 export const MAX_PROMPT_LENGTH = 10_000;
@@ -113,6 +114,20 @@ export function parseGenerateImageParams(argumentsOfCall: unknown): GenerateImag
     publicMessage,
     ...(first && { details: first.details }),
   });
+}
+
+/** What the image service is asked for; what the caller left out stays absent, and so does a seed of -1. */
+export function toGenerateImageRequest(params: GenerateImageParams): GenerateImageRequest {
+  const { prompt, negative_prompt, width, height, num_inference_steps, guidance_scale, seed } = params;
+  return {
+    prompt,
+    ...(negative_prompt !== undefined && { negativePrompt: negative_prompt }),
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    ...(num_inference_steps !== undefined && { numInferenceSteps: num_inference_steps }),
+    ...(guidance_scale !== undefined && { guidanceScale: guidance_scale }),
+    ...(seed !== undefined && seed !== -1 && { seed }),
+  };
 }
 
 interface Fault {

@@ -2,11 +2,15 @@ import type { CallToolResult, McpServer, ServerContext } from "@modelcontextprot
 import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
 import type { GenerateOptions, ImageService } from "../images/image-service.ts";
-import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 import { getLogger } from "../logging/logger.ts";
 import { advertiseOnly, memoSchema } from "./advertised-schema.ts";
 import { describeGenerateImage } from "./generate-image-description.ts";
-import { GenerateImageParams, GenerateImageResponse, parseGenerateImageParams } from "./generate-image-params.ts";
+import {
+  GenerateImageParams,
+  GenerateImageResponse,
+  parseGenerateImageParams,
+  toGenerateImageRequest,
+} from "./generate-image-params.ts";
 import type { McpConnection, McpFeature } from "./mcp-tool.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import { toErrorResult, toImageResult } from "./tool-result.ts";
@@ -51,7 +55,7 @@ export class GenerateImageTool implements McpFeature {
    * @throws {MCPImageError} whatever the image service throws
    */
   async execute(params: GenerateImageParams, options: GenerateOptions): Promise<GenerateImageResponse> {
-    return this.#images.generate(toRequest(params), options);
+    return this.#images.generate(toGenerateImageRequest(params), options);
   }
 
   register(server: McpServer, { clientId }: McpConnection): void {
@@ -96,17 +100,4 @@ export class GenerateImageTool implements McpFeature {
       await reporter?.stop();
     }
   }
-}
-
-function toRequest(params: GenerateImageParams): GenerateImageRequest {
-  const { prompt, negative_prompt, width, height, num_inference_steps, guidance_scale, seed } = params;
-  return {
-    prompt,
-    ...(negative_prompt !== undefined && { negativePrompt: negative_prompt }),
-    ...(width !== undefined && { width }),
-    ...(height !== undefined && { height }),
-    ...(num_inference_steps !== undefined && { numInferenceSteps: num_inference_steps }),
-    ...(guidance_scale !== undefined && { guidanceScale: guidance_scale }),
-    ...(seed !== undefined && seed !== -1 && { seed }),
-  };
 }
