@@ -104,30 +104,12 @@ const ALLOWED: Readonly<Record<Field, string>> = {
  */
 export function parseGenerateImageParams(argumentsOfCall: unknown): GenerateImageParams {
   const given = argumentsOfCall ?? {};
+  // Before zod, which would make a message of a hundred thousand names.
+  const unknown = findUnknown(given);
+  if (unknown.length > 0) throw toError(unknown);
   const parsed = GenerateImageParams.safeParse(given);
   if (parsed.success) return parsed.data;
-
-  const faults = parsed.error.issues.flatMap((issue) => toFaults(issue, given));
-  const [first] = faults;
-  const publicMessage = [...new Set(faults.map((fault) => fault.message))].slice(0, MAX_FAULTS).join("; ");
-  throw new ValidationError("invalid_argument", "Cannot draw: an argument is not valid", {
-    publicMessage,
-    ...(first && { details: first.details }),
-  });
-}
-
-/** What the image service is asked for; what the caller left out stays absent, and so does a seed of -1. */
-export function toGenerateImageRequest(params: GenerateImageParams): GenerateImageRequest {
-  const { prompt, negative_prompt, width, height, num_inference_steps, guidance_scale, seed } = params;
-  return {
-    prompt,
-    ...(negative_prompt !== undefined && { negativePrompt: negative_prompt }),
-    ...(width !== undefined && { width }),
-    ...(height !== undefined && { height }),
-    ...(num_inference_steps !== undefined && { numInferenceSteps: num_inference_steps }),
-    ...(guidance_scale !== undefined && { guidanceScale: guidance_scale }),
-    ...(seed !== undefined && seed !== -1 && { seed }),
-  };
+  throw toError(parsed.error.issues.map((issue) => toFault(issue, given)));
 }
 
 interface Fault {
@@ -135,27 +117,38 @@ interface Fault {
   readonly details: { readonly field?: string; readonly value?: string | number; readonly allowed: string };
 }
 
-function toFaults(issue: z.core.$ZodIssue, given: unknown): Fault[] {
-  if (issue.code === "unrecognized_keys") {
-    const allowed = Object.keys(ALLOWED).join(", ");
-    return issue.keys.slice(0, MAX_FAULTS).map((key) => {
-      const field = key.slice(0, MAX_QUOTED);
-      return {
-        message: `Unknown argument ${JSON.stringify(field)}; allowed are ${allowed}`,
-        details: { field, allowed },
-      };
-    });
-  }
+function toError(faults: readonly Fault[]): ValidationError {
+  const messages = new Set(faults.map((fault) => fault.message));
+  return new ValidationError("invalid_argument", "Cannot draw: an argument is not valid", {
+    publicMessage: [...messages].slice(0, MAX_FAULTS).join("; "),
+    ...(faults[0] && { details: faults[0].details }),
+  });
+}
+
+function findUnknown(given: unknown): Fault[] {
+  if (!isJsonObject(given)) return [];
+  const names = Object.keys(given).filter((name) => !isField(name));
+  const allowed = Object.keys(ALLOWED).join(", ");
+  return names.slice(0, MAX_FAULTS).map((name) => {
+    const field = name.slice(0, MAX_QUOTED);
+    return {
+      message: `Unknown argument ${JSON.stringify(field)}; allowed are ${allowed}`,
+      details: { field, allowed },
+    };
+  });
+}
+
+function toFault(issue: z.core.$ZodIssue, given: unknown): Fault {
   const [field] = issue.path;
-  if (!isField(field)) return [{ message: "The arguments must be an object", details: { allowed: "an object" } }];
+  if (!isField(field)) return { message: "The arguments must be an object", details: { allowed: "an object" } };
   const allowed = ALLOWED[field];
   const value = isJsonObject(given) ? given[field] : undefined;
   if (value === undefined)
-    return [{ message: `${field} is missing; it must be ${allowed}`, details: { field, allowed } }];
+    return { message: `${field} is missing; it must be ${allowed}`, details: { field, allowed } };
   const isPrompt = field === "prompt" || field === "negative_prompt";
   const shown = describeValue(value, isPrompt);
   const details = { field, value: typeof value === "number" ? value : shown, allowed };
-  return [{ message: `${field} must be ${allowed}, got ${shown}`, details }];
+  return { message: `${field} must be ${allowed}, got ${shown}`, details };
 }
 
 function isField(name: unknown): name is Field {
