@@ -1,0 +1,146 @@
+import { KServeError } from "../core/errors.ts";
+import { countPadding } from "./base64.ts";
+import { GrowingBuffer } from "./growing-buffer.ts";
+
+/** Stands in the JSON where the picture was; a text that no runtime sends. */
+export const PICTURE_PLACEHOLDER = "\u0000picture";
+
+/** A whole response body, the picture already apart where the scanner could take it. */
+export interface ScannedBody {
+  /** The body; with a picture, `PICTURE_PLACEHOLDER` stands where its base64 was. */
+  readonly text: Buffer;
+  readonly picture: Buffer | undefined;
+}
+
+export interface PictureScannerOptions {
+  readonly maxImageBytes: number;
+  /** From `content-length`, so that the buffer need not grow. */
+  readonly expectedBodyBytes?: number;
+}
+
+/** The picture's key is looked for in this much of the body; what comes later goes to the tolerant decoder. */
+const MAX_HEAD_BYTES = 64 * 1024;
+const FIRST_TEXT_BYTES = 4 * 1024;
+const FIRST_PICTURE_BYTES = 256 * 1024;
+const PICTURE_KEY = /"b64"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}"/g;
+/** No match is longer, so a match split over two chunks begins at most this far back. */
+const MAX_KEY_BYTES = 24;
+const QUOTE = 0x22;
+const BACKSLASH = "\\";
+const PLACEHOLDER_BYTES = Buffer.from(JSON.stringify(PICTURE_PLACEHOLDER).slice(1, -1));
+
+/**
+ * Takes the picture out of `{"predictions":[{"image":{"b64":"…"}}]}` while the body arrives, so that neither the body
+ * nor the base64 is ever held whole. Wherever the text is not plain base64 (an escape, a strange character, a wrong
+ * length), it puts the text back together and leaves the body to the tolerant decoder: the scanner never guesses.
+ */
+export class PictureScanner {
+  readonly #maxImageBytes: number;
+  readonly #expectedPictureBytes: number;
+  readonly #text = new GrowingBuffer(FIRST_TEXT_BYTES);
+  #picture: GrowingBuffer | undefined;
+  #mode: "head" | "picture" | "rest" = "head";
+  /** Base64 characters that wait for the rest of their group of four. */
+  #carry = "";
+
+  constructor(options: PictureScannerOptions) {
+    this.#maxImageBytes = options.maxImageBytes;
+    const expected = options.expectedBodyBytes ?? 0;
+    this.#expectedPictureBytes = Math.min(Math.ceil((expected / 4) * 3), options.maxImageBytes);
+  }
+
+  /** @throws {KServeError} `image_too_large` as soon as the picture has more than `maxImageBytes` */
+  write(chunk: Buffer): void {
+    switch (this.#mode) {
+      case "head":
+        this.#writeHead(chunk);
+        break;
+      case "picture":
+        this.#writePicture(chunk);
+        break;
+      case "rest":
+        this.#text.append(chunk);
+        break;
+    }
+  }
+
+  /** What was found; call it once, after the last chunk. */
+  finish(): ScannedBody {
+    if (this.#mode === "picture") this.#putBack(Buffer.alloc(0));
+    return { text: this.#text.bytes, picture: this.#picture?.bytes };
+  }
+
+  #writeHead(chunk: Buffer): void {
+    const searchFrom = Math.max(0, this.#text.length - MAX_KEY_BYTES);
+    const before = this.#text.length;
+    this.#text.append(chunk);
+    const start = findPictureStart(this.#text.bytes, searchFrom);
+    if (start === undefined) {
+      if (this.#text.length > MAX_HEAD_BYTES) this.#mode = "rest";
+      return;
+    }
+    this.#text.truncate(start);
+    this.#picture = new GrowingBuffer(Math.max(this.#expectedPictureBytes, FIRST_PICTURE_BYTES));
+    this.#mode = "picture";
+    this.#writePicture(chunk.subarray(start - before));
+  }
+
+  #writePicture(chunk: Buffer): void {
+    const quote = chunk.indexOf(QUOTE);
+    const text = this.#carry + chunk.toString("latin1", 0, quote === -1 ? chunk.length : quote);
+    // The last group is held back until the closing quote: only there may it be padded.
+    const length = quote === -1 ? Math.max(0, (Math.ceil(text.length / 4) - 1) * 4) : text.length;
+    if (!this.#decode(text.slice(0, length))) {
+      this.#putBack(chunk);
+      return;
+    }
+    this.#carry = text.slice(length);
+    if (quote === -1) return;
+    this.#text.append(PLACEHOLDER_BYTES);
+    this.#text.append(chunk.subarray(quote));
+    this.#mode = "rest";
+  }
+
+  /** True when every character was decoded. */
+  #decode(text: string): boolean {
+    const picture = this.#picture;
+    if (picture === undefined || text.length % 4 !== 0) return false;
+    const before = picture.length;
+    const expectedBytes = (text.length / 4) * 3 - countPadding(text);
+    if (before + expectedBytes > this.#maxImageBytes) throw pictureTooLarge(this.#maxImageBytes);
+    // Node skips characters that it does not know, so a short result tells of them; "-" and "_" it takes for "+" and "/".
+    if (picture.appendBase64(text, expectedBytes) === expectedBytes && !text.includes("-") && !text.includes("_")) {
+      return true;
+    }
+    picture.truncate(before);
+    return false;
+  }
+
+  /** Restores the text as it came: whole groups of base64 encode back to the same characters. */
+  #putBack(chunk: Buffer): void {
+    if (this.#picture) this.#text.append(Buffer.from(this.#picture.bytes.toString("base64"), "latin1"));
+    this.#text.append(Buffer.from(this.#carry, "latin1"));
+    this.#text.append(chunk);
+    this.#picture = undefined;
+    this.#carry = "";
+    this.#mode = "rest";
+  }
+}
+
+/** The error for a picture above the limit. */
+export function pictureTooLarge(maxImageBytes: number): KServeError {
+  return new KServeError("image_too_large", `Cannot take the picture: it has more than ${maxImageBytes} bytes`, {
+    details: { max_bytes: maxImageBytes },
+  });
+}
+
+/** The offset behind the opening quote of the picture's base64. */
+function findPictureStart(text: Buffer, searchFrom: number): number | undefined {
+  const searched = text.toString("latin1", searchFrom);
+  for (const match of searched.matchAll(PICTURE_KEY)) {
+    // An escaped quote before the key means that it ends a longer text.
+    const isEscaped = match.index > 0 && searched[match.index - 1] === BACKSLASH;
+    if (!isEscaped) return searchFrom + match.index + match[0].length;
+  }
+  return undefined;
+}
