@@ -1,0 +1,176 @@
+import { parseErrorText, type V1Instance } from "../wire/v1.ts";
+import type { Answer } from "./exchange.ts";
+import { parseRetryAfterMs } from "./retry-after.ts";
+import { toSeconds } from "./transport-error.ts";
+import { RefusedKeyError, toUpstreamCause, UpstreamError, type UpstreamErrorOptions } from "./upstream-error.ts";
+
+/** What the error needs to know about the call that failed. */
+export interface FailedCall {
+  readonly modelName: string;
+  /** What was sent; `undefined` for a GET, which draws nothing. */
+  readonly instance: V1Instance | undefined;
+  /** For `Retry-After` as a date. */
+  readonly nowMs: number;
+}
+
+type Failure = Omit<UpstreamErrorOptions, "cause"> & { readonly code: UpstreamError["code"] };
+
+const OUT_OF_MEMORY = /out ?of ?memory|can't allocate memory/i;
+const DIVISIBLE_BY = /divisible by (\d+)/i;
+const UNKNOWN_KEYWORD = /unexpected keyword argument '(\w+)'/;
+const HTML = /^\s*</;
+/** Envoy's words when it had sent the request on and then lost the server. */
+const LOST_BEHIND_PROXY = /connection termination|remote reset|response timeout/i;
+/** Timeouts that the known hops have by default, in seconds; what cuts a call at such a moment is no accident. */
+const HOP_TIMEOUTS: readonly (readonly [number, string])[] = [
+  [30, "An OpenShift route or its auth proxy ends a call after 30 s by default"],
+  [60, "A gateway or an ingress ends a call after 60 s by default"],
+  [300, "Knative ends a call after 300 s by default"],
+];
+
+/** The error that an answer other than a picture means, by status and by the words of the hop that wrote it. */
+export function toAnswerError(answer: Answer, call: FailedCall): UpstreamError {
+  const words = parseErrorText(answer.text) ?? answer.text;
+  const { prompt = "", negative_prompt = "" } = call.instance ?? {};
+  const facts = { model_name: call.modelName, upstream_status: answer.status };
+  const cause = words.trim() === "" ? undefined : toUpstreamCause(words, [prompt, negative_prompt]);
+  const refusedKey = UNKNOWN_KEYWORD.exec(words)?.[1];
+  if (refusedKey !== undefined) return new RefusedKeyError(refusedKey, { details: facts, cause });
+  const { code, ...failure } = classify(answer, words, call);
+  return new UpstreamError(code, {
+    ...failure,
+    details: { ...facts, ...failure.details },
+    ...(failure.retry === "after_backoff" && {
+      retryAfterMs: parseRetryAfterMs(answer.headers["retry-after"], call.nowMs),
+    }),
+    cause,
+  });
+}
+
+/** The error for words that came with status 200 and no picture. */
+export function toErrorInsideAnswer(answer: Answer, words: string, call: FailedCall): UpstreamError {
+  return toAnswerError({ ...answer, status: 500, text: words }, call);
+}
+
+function classify(answer: Answer, words: string, call: FailedCall): Failure {
+  const { status } = answer;
+  if (status >= 300 && status < 400) {
+    return { code: "upstream_redirected", state: `the server answered with a redirect (${status})` };
+  }
+  switch (status) {
+    case 401:
+    case 403:
+      return refusedCredentials(status, answer.text);
+    case 404:
+    case 405:
+    case 501:
+      return unknownAddress(status, words);
+    case 408:
+    case 504:
+      return cutByHop(answer, call);
+    case 429:
+      return { code: "upstream_busy", state: "the server has too many requests", retry: "after_backoff" };
+    case 502:
+      return badGateway(answer, words, call);
+    case 503:
+      return unavailable(answer, words, call);
+    default:
+      return refusedOrFailed(status, words, call);
+  }
+}
+
+function refusedCredentials(status: number, text: string): Failure {
+  const isLoginPage = HTML.test(text);
+  const hint =
+    status === 401
+      ? "Set KSERVE_AUTH_TOKEN to a token that is valid"
+      : "The account behind the token needs the right to get this InferenceService";
+  return {
+    code: "upstream_auth_failed",
+    state: isLoginPage ? "the server showed a login page" : `the server refused our credentials (${status})`,
+    details: { hint: isLoginPage ? "The endpoint expects a person to log in; set KSERVE_AUTH_TOKEN" : hint },
+  };
+}
+
+function unknownAddress(status: number, words: string): Failure {
+  if (status === 404 && /^Model with name .* does not exist/.test(words)) {
+    return { code: "model_not_found", state: "the server does not know the model" };
+  }
+  return { code: "not_a_kserve_endpoint", state: `the server has no predict route there (${status})` };
+}
+
+function cutByHop(answer: Answer, call: FailedCall): Failure {
+  const state = `a proxy on the way gave up after ${toSeconds(answer.elapsedMs)} s`;
+  const details = jobDetails(answer, call);
+  // A GET draws nothing, so it may be repeated.
+  if (call.instance === undefined) return { code: "upstream_unavailable", state, details, retry: "after_backoff" };
+  return { code: "upstream_timeout", state, details };
+}
+
+function badGateway(answer: Answer, words: string, call: FailedCall): Failure {
+  if (/refused|no such host/i.test(words) || call.instance === undefined) {
+    return { code: "upstream_unavailable", state: "a proxy could not reach the server", retry: "after_backoff" };
+  }
+  return {
+    code: "upstream_connection_lost",
+    state: "a proxy on the way lost the server",
+    details: jobDetails(answer, call),
+  };
+}
+
+function unavailable(answer: Answer, words: string, call: FailedCall): Failure {
+  if (/^Model with name .* is not ready/.test(words)) {
+    return { code: "model_not_ready", state: "the model is still loading", retry: "after_backoff" };
+  }
+  if (LOST_BEHIND_PROXY.test(words) && call.instance !== undefined) {
+    return {
+      code: "upstream_connection_lost",
+      state: "a proxy on the way lost the server",
+      details: jobDetails(answer, call),
+    };
+  }
+  const isQueueFull =
+    /queue full|context deadline exceeded|overflow/i.test(words) ||
+    answer.headers["x-llm-d-request-dropped-reason"] !== undefined;
+  return isQueueFull
+    ? { code: "upstream_busy", state: "the queue before the server is full", retry: "after_backoff" }
+    : { code: "upstream_unavailable", state: "the server is not available (503)", retry: "after_backoff" };
+}
+
+function refusedOrFailed(status: number, words: string, call: FailedCall): Failure {
+  if (OUT_OF_MEMORY.test(words)) {
+    return {
+      code: "out_of_memory",
+      state: "the server ran out of memory",
+      retry: "after_memory_pause",
+      details: { hint: "Try a smaller width and height" },
+    };
+  }
+  if (status >= 500) return { code: "upstream_error", state: `the server failed (${status})` };
+  if (/^invalid payload$|v2 protocol not implemented/.test(words)) {
+    return { code: "not_a_kserve_endpoint", state: "the server does not take V1 requests" };
+  }
+  const multiple = DIVISIBLE_BY.exec(words)?.[1];
+  if (multiple !== undefined) return refusedSize(Number(multiple), call.instance);
+  return { code: "upstream_rejected", state: `the server refused the parameters (${status})` };
+}
+
+function refusedSize(multiple: number, instance: V1Instance | undefined): Failure {
+  const isWidthWrong = instance?.width !== undefined && instance.width % multiple !== 0;
+  return {
+    code: "upstream_rejected",
+    state: `the model draws sizes divisible by ${multiple} only`,
+    publicMessage: `The model draws only pictures whose width and height are multiples of ${multiple}`,
+    details: { field: isWidthWrong ? "width" : "height", allowed: `multiples of ${multiple}` },
+  };
+}
+
+function jobDetails(answer: Answer, call: FailedCall): NonNullable<Failure["details"]> {
+  const elapsedSeconds = toSeconds(answer.elapsedMs);
+  const hop = HOP_TIMEOUTS.find(([seconds]) => Math.abs(elapsedSeconds - seconds) <= 1);
+  return {
+    elapsed_seconds: elapsedSeconds,
+    ...(call.instance !== undefined && { maybe_running: true }),
+    ...(hop && { hint: `${hop[1]}; raise it with spec.predictor.timeout` }),
+  };
+}

@@ -1,0 +1,215 @@
+import { systemClock, type Clock } from "../core/clock.ts";
+import { KServeError } from "../core/errors.ts";
+import { systemRandom, type Random } from "../core/random.ts";
+import type { Secret } from "../core/secret.ts";
+import { chooseModelName, parseEndpoint } from "./endpoint.ts";
+import type { GeneratedImage, GenerateImageOptions, GenerateImageRequest, ImageGenerator } from "./generated-image.ts";
+import { HttpTransport } from "./http-transport.ts";
+import { ModelServer, type CallOptions, type ImageVerifier } from "./model-server.ts";
+import { PhaseTimer } from "./phase-timer.ts";
+import { PictureJobs } from "./picture-jobs.ts";
+import { Retries } from "./retries.ts";
+import { ServedModel, type ModelDescription } from "./served-model.ts";
+import { UpstreamError } from "./upstream-error.ts";
+
+export interface KServeClientOptions {
+  /** The InferenceService: `https://host`, with a path prefix, or as far as `/v1/models/NAME:predict`. */
+  readonly endpoint: string;
+  /** Default: the only model served, else `stable-diffusion`. */
+  readonly modelName?: string | undefined;
+  /** How long one picture may take, from the send to the answer. Default 60. */
+  readonly timeoutSeconds?: number;
+  /** Repeats of a job that provably was not executed. Default 3; 0 also means not to wait for a model that loads. */
+  readonly maxRetries?: number;
+  /** Default 10 MiB. */
+  readonly maxImageBytes?: number;
+  /** The whole call: waking, drawing and every retry. Default: 300 s for a cold start, and `timeoutSeconds`. */
+  readonly deadlineSeconds?: number;
+  /** A Unix socket or named pipe to connect to; of the endpoint only the path then counts. */
+  readonly socketPath?: string | undefined;
+  /** Sent as a bearer token. */
+  readonly authToken?: Secret | undefined;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** True for an engine of our own: its warnings and reported values are passed on. Default false. */
+  readonly trustWarnings?: boolean;
+  /** Checks pictures on another thread. Default: on the calling one. */
+  readonly verifyImage?: ImageVerifier;
+}
+
+interface SignalOptions {
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_TIMEOUT_SECONDS = 60;
+const DEFAULT_MAX_RETRIES = 3;
+const DEFAULT_MAX_IMAGE_BYTES = 10 * 1024 * 1024;
+/** A cold start on a GPU node: schedule, pull, load. */
+const WAKE_ALLOWANCE_SECONDS = 300;
+/** Characters that a request id may have on the wire. */
+const OUTSIDE_REQUEST_ID = /[^\w.:-]/g;
+const MAX_REQUEST_ID = 128;
+
+/**
+ * Draws pictures with a text-to-image model behind KServe's V1 protocol. A job is sent again only when it provably was
+ * not executed: after a timeout or a lost connection the model may still be drawing, and a second job would only wait
+ * behind the first.
+ */
+export class KServeClient implements ImageGenerator, AsyncDisposable {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #timeoutMs: number;
+  readonly #deadlineMs: number;
+  readonly #maxRetries: number;
+  readonly #transport: HttpTransport;
+  readonly #model: ServedModel;
+  readonly #jobs: PictureJobs;
+  readonly #inFlight = new Set<Promise<unknown>>();
+  #hasGenerated = false;
+
+  /** @throws {ConfigurationError} `configuration_invalid` naming KSERVE_ENDPOINT or KSERVE_MODEL_NAME */
+  constructor(options: KServeClientOptions) {
+    const { clock = systemClock, random = systemRandom, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS } = options;
+    const { maxRetries = DEFAULT_MAX_RETRIES, maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = options;
+    const endpoint = parseEndpoint(options.endpoint);
+    const fixedName = chooseModelName(endpoint, options.modelName);
+    this.#clock = clock;
+    this.#random = random;
+    this.#timeoutMs = timeoutSeconds * 1000;
+    this.#deadlineMs = (options.deadlineSeconds ?? WAKE_ALLOWANCE_SECONDS + timeoutSeconds) * 1000;
+    this.#maxRetries = maxRetries;
+    this.#transport = new HttpTransport({ endpoint, socketPath: options.socketPath, authToken: options.authToken });
+    const { verifyImage } = options;
+    const server = new ModelServer({ transport: this.#transport, clock, maxImageBytes, verifyImage });
+    this.#model = new ServedModel({ server, clock, random, fixedName, waitsForLoading: maxRetries > 0 });
+    this.#jobs = new PictureJobs({ server, trustWarnings: options.trustWarnings ?? false });
+  }
+
+  /**
+   * Draws one picture and verifies it. Absent parameters are left to the model; a seed is drawn when none is given.
+   *
+   * @throws {KServeError} `cancelled` as soon as the caller's signal aborts, else a code of the model server; with
+   *   `details.maybe_running` the job may still be running there
+   */
+  async generateImage(request: GenerateImageRequest, options: GenerateImageOptions = {}): Promise<GeneratedImage> {
+    const work = this.#withDeadline(request, options);
+    this.#inFlight.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#inFlight.delete(work);
+    }
+  }
+
+  /** The name that pictures are asked of, as far as it is known without asking the endpoint. */
+  get modelName(): string | undefined {
+    return this.#model.knownName;
+  }
+
+  /** True when the model is ready or busy; never throws. */
+  async healthCheck(options: SignalOptions = {}): Promise<boolean> {
+    const { state } = await this.describeModel(options);
+    // A server without the readiness route has proven itself by a picture.
+    return state === "ready" || state === "busy" || (state === "unknown" && this.#hasGenerated);
+  }
+
+  /** Asks the endpoint for its models and the readiness of ours; never throws, takes at most 4 s. */
+  async describeModel(options: SignalOptions = {}): Promise<ModelDescription> {
+    return this.#model.describe(this.#toCall(options));
+  }
+
+  /**
+   * The name that pictures are asked of: the configured one, else the only one served, else `stable-diffusion`.
+   *
+   * @throws {KServeError} when the endpoint cannot be asked
+   */
+  async resolveModelName(options: SignalOptions = {}): Promise<string> {
+    return this.#model.resolveName(this.#toCall(options));
+  }
+
+  /** Waits for the pictures in flight, then closes the connections. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#inFlight);
+    this.#transport.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #withDeadline(request: GenerateImageRequest, options: GenerateImageOptions): Promise<GeneratedImage> {
+    const deadline = new AbortController();
+    const timer = new PhaseTimer(this.#clock);
+    timer.start(this.#deadlineMs, () => deadline.abort(deadlineOver(this.#deadlineMs)));
+    const signals = options.signal ? [options.signal, deadline.signal] : [deadline.signal];
+    try {
+      return await this.#generate(request, options, AbortSignal.any(signals));
+    } catch (error) {
+      if (!options.signal?.aborted) throw error;
+      throw new KServeError("cancelled", "Cannot generate the image: the caller gave up", { cause: error });
+    } finally {
+      timer.stop();
+    }
+  }
+
+  async #generate(
+    request: GenerateImageRequest,
+    options: GenerateImageOptions,
+    signal: AbortSignal,
+  ): Promise<GeneratedImage> {
+    const { onProgress } = options;
+    const seed = request.seed ?? this.#random.uint32();
+    const startedAtMs = this.#clock.monotonicMs();
+    const deadlineAtMs = startedAtMs + this.#deadlineMs;
+    // Waking leaves the picture its time, or half of a deadline that is too short for both.
+    const wakeMs = this.#deadlineMs > this.#timeoutMs ? this.#deadlineMs - this.#timeoutMs : this.#deadlineMs / 2;
+    const call = this.#toCall({ signal }, options.requestId);
+    const retries = new Retries({
+      maxRetries: this.#maxRetries,
+      clock: this.#clock,
+      random: this.#random,
+      deadlineAtMs,
+      signal,
+      onProgress,
+    });
+    for (;;) {
+      try {
+        signal.throwIfAborted();
+        const modelName = await this.#model.awaken({
+          ...call,
+          endAtMs: startedAtMs + wakeMs,
+          onWaking: () => onProgress?.({ phase: "waking" }),
+        });
+        const image = await this.#jobs.draw(modelName, request, seed, {
+          ...call,
+          limitMs: Math.min(this.#timeoutMs, deadlineAtMs - this.#clock.monotonicMs()),
+          onSent: () => onProgress?.({ phase: "generating" }),
+        });
+        this.#model.noteAwake();
+        this.#hasGenerated = true;
+        return image;
+      } catch (error) {
+        this.#model.noteFailure();
+        await retries.pauseAfter(await this.#model.explain(error, call));
+      }
+    }
+  }
+
+  #toCall(options: SignalOptions, requestId?: string): Omit<CallOptions, "limitMs"> {
+    return {
+      requestId: requestId?.replace(OUTSIDE_REQUEST_ID, "").slice(0, MAX_REQUEST_ID) || this.#createRequestId(),
+      signal: options.signal ?? new AbortController().signal,
+    };
+  }
+
+  #createRequestId(): string {
+    return Buffer.from(this.#random.bytes(16)).toString("hex");
+  }
+}
+
+function deadlineOver(deadlineMs: number): UpstreamError {
+  return new UpstreamError("upstream_timeout", {
+    state: `the deadline of ${deadlineMs / 1000} s is over`,
+    details: { elapsed_seconds: deadlineMs / 1000, maybe_running: true },
+  });
+}
