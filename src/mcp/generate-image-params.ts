@@ -112,6 +112,20 @@ export function parseGenerateImageParams(argumentsOfCall: unknown): GenerateImag
   throw toError(parsed.error.issues.map((issue) => toFault(issue, given)));
 }
 
+/** What the image service is asked for; what the caller left out stays absent, and so does a seed of -1. */
+export function toGenerateImageRequest(params: GenerateImageParams): GenerateImageRequest {
+  const { prompt, negative_prompt, width, height, num_inference_steps, guidance_scale, seed } = params;
+  return {
+    prompt,
+    ...(negative_prompt !== undefined && { negativePrompt: negative_prompt }),
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    ...(num_inference_steps !== undefined && { numInferenceSteps: num_inference_steps }),
+    ...(guidance_scale !== undefined && { guidanceScale: guidance_scale }),
+    ...(seed !== undefined && seed !== -1 && { seed }),
+  };
+}
+
 interface Fault {
   readonly message: string;
   readonly details: { readonly field?: string; readonly value?: string | number; readonly allowed: string };
