@@ -113,7 +113,7 @@ function parseOrigin(text: string): string | undefined {
   if (scheme === undefined || host === undefined) return undefined;
   const parsed = parseHostAndPort(host);
   if (parsed === undefined || host.endsWith(".") || host.includes(".:")) return undefined;
-  const port = parsed.port === (DEFAULT_PORTS[scheme] ?? "") ? "" : `:${parsed.port}`;
+  const port = parsed.port === "" || parsed.port === DEFAULT_PORTS[scheme] ? "" : `:${parsed.port}`;
   return `${scheme}://${parsed.name}${port}`;
 }
 
