@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { describe, test } from "node:test";
 import { createFakeClock } from "../src/testing/fake-clock.ts";
-import { connectMcpHttp, createMcpParts, ERAS, serveMcpHttp } from "./support/mcp-fixture.ts";
+import { connectMcpHttp, ERAS, serveMcpHttp } from "./support/mcp-clients.ts";
+import { createMcpParts } from "./support/mcp-parts.ts";
 
 const PICTURE = { prompt: "a red boat", width: 64, height: 64 };
 
