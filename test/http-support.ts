@@ -11,7 +11,8 @@ import { createFakeClock, type FakeClock } from "../src/testing/fake-clock.ts";
 import { MockStorage } from "../src/testing/mock-storage.ts";
 import { createSampleImage } from "../src/testing/sample-images.ts";
 
-export interface TestServerOptions extends Partial<HttpServerOptions> {
+export interface TestServerOptions extends Partial<Omit<HttpServerOptions, "clock">> {
+  readonly clock?: FakeClock;
   readonly storage?: AbstractStorage;
   readonly ttlSeconds?: number | undefined;
   readonly host?: string;
@@ -36,7 +37,7 @@ export interface HttpAnswer {
 }
 
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const clock = createFakeClock();
+  const { clock = createFakeClock() } = options;
   const storage = options.storage ?? new MockStorage({ clock });
   const images = new ImageService({
     storage,
@@ -53,8 +54,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     publicBaseUrl: undefined,
     allowedHosts: [],
     allowedOrigins: [],
-    clock,
     ...options,
+    clock,
   });
   const { port } = await http.listen({ host: options.host ?? "127.0.0.1", port: 0 });
   const agent = new Agent({ keepAlive: true });
