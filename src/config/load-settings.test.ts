@@ -363,6 +363,7 @@ describe("loadSettings()", () => {
         HOME: "/root",
         PATH: "/bin",
         HOSTNAME: "x",
+        LOGLEVEL: "x",
         POST: "1",
         aws_secret_acess_key_file: "/x",
       },
@@ -372,6 +373,7 @@ describe("loadSettings()", () => {
       warnings.map(({ message }) => message),
       [
         "KSERVE_TIMOUT (environment) is no setting; did you mean KSERVE_TIMEOUT?",
+        "LOGLEVEL (environment) is no setting; did you mean LOG_LEVEL?",
         "aws_secret_acess_key_file (environment) is no setting; did you mean AWS_SECRET_ACCESS_KEY_FILE?",
         "PROT (.env) is no setting; did you mean PORT?",
       ],
@@ -381,6 +383,20 @@ describe("loadSettings()", () => {
   test("warns about S3_BUCKET while STORAGE_BACKEND is file", () => {
     assert.deepEqual(loadSettings({ env: { S3_BUCKET: "bucket" } }).warnings, [
       { name: "S3_BUCKET", message: "S3_BUCKET (environment) has no effect while STORAGE_BACKEND is file" },
+    ]);
+  });
+
+  test("warns about AWS_SESSION_TOKEN beside static keys, which are used without it", () => {
+    const env = { STORAGE_BACKEND: "s3", S3_BUCKET: "bucket", AWS_SESSION_TOKEN: "c4nary" };
+    assert.deepEqual(loadSettings({ env }).warnings, []);
+    const { warnings } = loadSettings({ env: { ...env, AWS_ACCESS_KEY_ID: "AKIA1", AWS_SECRET_ACCESS_KEY: "secret" } });
+    assert.deepEqual(warnings, [
+      {
+        name: "AWS_SESSION_TOKEN",
+        message:
+          "AWS_SESSION_TOKEN (environment) has no effect beside AWS_ACCESS_KEY_ID; " +
+          "temporary keys belong in a profile or a role",
+      },
     ]);
   });
 

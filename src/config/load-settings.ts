@@ -1,11 +1,17 @@
 import { readFileSync } from "node:fs";
 import { isErrno } from "../core/errors.ts";
 import { buildSettings } from "./build-settings.ts";
-import { findSettings, type SettingLayer, type SettingSource, type SettingWarning } from "./find-settings.ts";
+import {
+  findSettings,
+  type FoundSettings,
+  type SettingLayer,
+  type SettingSource,
+  type SettingWarning,
+} from "./find-settings.ts";
 import { parseEnvFile } from "./parse-env-file.ts";
 import { InvalidSettingsError, maskSetting, type SettingFault } from "./setting-fault.ts";
 import { SETTING_NAMES, type SettingName } from "./settings-table.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings, StorageSettings } from "./settings.ts";
 
 export interface LoadSettingsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -44,7 +50,7 @@ export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
   if (built.settings === undefined || allFaults.length > 0) throw new InvalidSettingsError(allFaults);
   return {
     settings: built.settings,
-    warnings: [...warnings, ...listIgnored(found, built.settings)],
+    warnings: [...warnings, ...listIgnored(found, built.settings.storage, options.env)],
     sources: mapSettings((name) => found.get(name)?.source ?? "unset"),
     texts: mapSettings((name) => {
       const text = found.get(name)?.text;
@@ -93,11 +99,23 @@ function readEnvFile(file: LoadSettingsOptions["envFile"]): {
   return { values, faults };
 }
 
-/** Settings that someone set and that have no effect. */
-function listIgnored(found: ReturnType<typeof findSettings>["found"], settings: Settings): SettingWarning[] {
-  const source = found.get("S3_BUCKET")?.source;
-  if (settings.storage.backend === "s3" || source === undefined) return [];
-  return [{ name: "S3_BUCKET", message: `S3_BUCKET (${source}) has no effect while STORAGE_BACKEND is file` }];
+/** What someone set and what has no effect. */
+function listIgnored(
+  found: FoundSettings["found"],
+  storage: StorageSettings,
+  env: LoadSettingsOptions["env"],
+): SettingWarning[] {
+  const bucket = found.get("S3_BUCKET");
+  if (storage.backend === "file" && bucket !== undefined) {
+    const message = `S3_BUCKET (${bucket.source}) has no effect while STORAGE_BACKEND is file`;
+    return [{ name: "S3_BUCKET", message }];
+  }
+  if (storage.backend === "s3" && storage.credentials !== undefined && env["AWS_SESSION_TOKEN"]) {
+    const message =
+      "AWS_SESSION_TOKEN (environment) has no effect beside AWS_ACCESS_KEY_ID; temporary keys belong in a profile or a role";
+    return [{ name: "AWS_SESSION_TOKEN", message }];
+  }
+  return [];
 }
 
 function mapSettings<Value>(get: (name: SettingName) => Value): Record<SettingName, Value> {

@@ -33,7 +33,7 @@ export interface FileStorageSettings {
 export interface S3StorageSettings {
   readonly backend: "s3";
   readonly bucket: string;
-  /** Empty, or ends with a slash as the operator wrote it; used as it stands. */
+  /** May be empty; used as it stands, so a folder ends with a slash. */
   readonly prefix: string;
   readonly endpointUrl: string | undefined;
   /** `undefined`: the default credential chain (IRSA, IMDS, profiles). */
