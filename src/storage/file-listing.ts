@@ -1,11 +1,11 @@
-import type { ImageId, ParsedImageId } from "../core/image-id.ts";
-import type { ImagePage, ImageRecord } from "./abstract-storage.ts";
+import type { ParsedImageId } from "../core/image-id.ts";
+import type { ImagePage } from "./abstract-storage.ts";
+import { fillPage } from "./fill-page.ts";
 import { readFiles, readRoot, readSlots, type TimeFolder } from "./file-folders.ts";
 import { toImagePlace } from "./file-layout.ts";
 import type { FileReader } from "./file-reader.ts";
 import type { ParsedQuery } from "./find-query.ts";
 import type { LegacyFiles } from "./legacy-files.ts";
-import { mapConcurrently } from "./map-concurrently.ts";
 
 /** Files that one listing reads at the same time. */
 const READ_CONCURRENCY = 16;
@@ -23,31 +23,12 @@ export async function listFiles(
   query: ParsedQuery,
   signal: AbortSignal | undefined,
 ): Promise<ImagePage> {
-  const records: ImageRecord[] = [];
-  let lastId: ImageId | undefined;
-  let waiting: ParsedImageId[] = [];
-
-  const readWaiting = async (): Promise<void> => {
-    signal?.throwIfAborted();
-    const read = async (image: ParsedImageId): Promise<ImageRecord | undefined> =>
-      parts.reader.readListedRecord(toImagePlace(parts.root, image));
-    for (const record of await mapConcurrently(waiting, READ_CONCURRENCY, read)) {
-      if (record !== undefined) records.push(record);
-    }
-    waiting = [];
-  };
-
-  for await (const image of findCandidates(parts, query, signal)) {
-    if (records.length + waiting.length === query.limit) {
-      await readWaiting();
-      if (records.length === query.limit && lastId !== undefined) return { records, nextCursor: lastId };
-    }
-    if (image.id === lastId) continue; // one id under two extensions
-    waiting.push(image);
-    lastId = image.id;
-  }
-  await readWaiting();
-  return { records };
+  return fillPage({
+    candidates: findCandidates(parts, query, signal),
+    limit: query.limit,
+    readRecord: async (image) => parts.reader.readListedRecord(toImagePlace(parts.root, image)),
+    concurrency: READ_CONCURRENCY,
+  });
 }
 
 /** Every image that the query means, newest first; the flat layout comes last. */

@@ -1,0 +1,211 @@
+import type { Logger } from "../logging/logger.ts";
+import type { FailedOperation } from "./file-errors.ts";
+import { loadS3, type LoadedS3, type S3ClientOptions } from "./s3-client.ts";
+import { toS3Failure, toS3StorageError } from "./s3-errors.ts";
+
+/** What one call to the bucket is for: the words of its error, and who may end it. */
+export interface BucketCall {
+  readonly operation: FailedOperation;
+  /** `Cannot save image "img_…"`. */
+  readonly message: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface BucketObject {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly size: number;
+}
+
+export interface PutOptions {
+  readonly contentType: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Writes only when the key is free. */
+  readonly createOnly?: boolean;
+}
+
+/** `exists`: the key is taken; by an earlier attempt of this very call when `isRetried`. */
+export type PutOutcome = { readonly kind: "stored" } | { readonly kind: "exists"; readonly isRetried: boolean };
+
+export interface ListOptions {
+  readonly prefix: string;
+  readonly startAfter?: string;
+  /** 1..1000. */
+  readonly limit: number;
+}
+
+export interface BucketOptions extends S3ClientOptions {
+  readonly bucket: string;
+  /** For one call with its retries. */
+  readonly timeoutMs: number;
+  readonly logger: Logger;
+}
+
+/** As many keys as one DeleteObjects takes, and as one listing gives. */
+export const MAX_KEYS = 1000;
+/** The SDK repeats a request, but not the reading of a body that breaks off. */
+const BODY_ATTEMPTS = 3;
+
+/** The requests that we make of S3, each with a deadline, a signal and errors of ours. */
+export class S3Bucket {
+  readonly #options: BucketOptions;
+  readonly #inFlight = new Set<Promise<unknown>>();
+  #loaded: Promise<LoadedS3> | undefined;
+  /** False once the server said that it does not know If-None-Match. */
+  #isConditional = true;
+
+  constructor(options: BucketOptions) {
+    this.#options = options;
+  }
+
+  async put(key: string, body: Uint8Array, options: PutOptions, call: BucketCall): Promise<PutOutcome> {
+    const isConditional = options.createOnly === true && this.#isConditional;
+    if (options.createOnly === true && !isConditional && (await this.head(key, call)) !== undefined) {
+      return { kind: "exists", isRetried: false }; // two savers could both pass here, but an id is made once
+    }
+    const outcome = await this.#run(call, async ({ sdk, client }, abortSignal): Promise<PutOutcome | undefined> => {
+      const command = new sdk.PutObjectCommand({
+        Bucket: this.#options.bucket,
+        Key: key,
+        Body: body,
+        ContentType: options.contentType,
+        ...(options.metadata && { Metadata: { ...options.metadata } }),
+        ...(isConditional && { IfNoneMatch: "*" }),
+      });
+      try {
+        await client.send(command, { abortSignal });
+        return { kind: "stored" };
+      } catch (error) {
+        if (!isConditional) throw error;
+        const { name, status, attempts } = toS3Failure(error);
+        if (status === 501) return undefined; // the server knows no If-None-Match
+        // The second name is the answer while another conditional write of the key is under way.
+        if (status === 412 || name === "ConditionalRequestConflict") return { kind: "exists", isRetried: attempts > 1 };
+        throw error;
+      }
+    });
+    if (outcome !== undefined) return outcome;
+    this.#isConditional = false;
+    this.#options.logger.warn("s3_conditional_writes_unsupported", { bucket: this.#options.bucket });
+    return this.put(key, body, options, call);
+  }
+
+  /** The whole object, or `undefined`. */
+  async get(key: string, call: BucketCall): Promise<(BucketObject & { readonly bytes: Buffer }) | undefined> {
+    return this.#run(call, async ({ sdk, client }, abortSignal) => {
+      for (let attempt = 1; ; attempt++) {
+        const command = new sdk.GetObjectCommand({ Bucket: this.#options.bucket, Key: key });
+        const response = await orUndefined(client.send(command, { abortSignal }), "NoSuchKey", "NotFound");
+        if (response === undefined) return undefined;
+        try {
+          const view = await (response.Body?.transformToByteArray() ?? Promise.resolve(new Uint8Array()));
+          const bytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
+          return { bytes, metadata: response.Metadata ?? {}, size: bytes.length };
+        } catch (error) {
+          if (attempt === BODY_ATTEMPTS || abortSignal.aborted) throw error;
+        }
+      }
+    });
+  }
+
+  /** What is known of an object without its body, or `undefined`. */
+  async head(key: string, call: BucketCall): Promise<BucketObject | undefined> {
+    return this.#run(call, async ({ sdk, client }, abortSignal) => {
+      const command = new sdk.HeadObjectCommand({ Bucket: this.#options.bucket, Key: key });
+      const response = await orUndefined(client.send(command, { abortSignal }), "NotFound", "NoSuchKey");
+      return response && { metadata: response.Metadata ?? {}, size: response.ContentLength ?? 0 };
+    });
+  }
+
+  async delete(key: string, call: BucketCall): Promise<void> {
+    await this.#run(call, async ({ sdk, client }, abortSignal) =>
+      client.send(new sdk.DeleteObjectCommand({ Bucket: this.#options.bucket, Key: key }), { abortSignal }),
+    );
+  }
+
+  /** Keys in ascending order. */
+  async list(
+    { prefix, startAfter, limit }: ListOptions,
+    call: BucketCall,
+  ): Promise<{ readonly keys: readonly string[]; readonly isTruncated: boolean }> {
+    return this.#run(call, async ({ sdk, client }, abortSignal) => {
+      const response = await client.send(
+        new sdk.ListObjectsV2Command({
+          Bucket: this.#options.bucket,
+          Prefix: prefix,
+          MaxKeys: limit,
+          EncodingType: "url", // a foreign key may hold characters that XML cannot
+          ...(startAfter !== undefined && { StartAfter: startAfter }),
+        }),
+        { abortSignal },
+      );
+      const keys = (response.Contents ?? []).map(({ Key: key = "" }) => decodeKey(key));
+      return { keys, isTruncated: response.IsTruncated === true };
+    });
+  }
+
+  /** Deletes up to `MAX_KEYS` objects in one request and gives the keys that could not be, with the reason. */
+  async deleteAll(keys: readonly string[], call: BucketCall): Promise<ReadonlyMap<string, string>> {
+    return this.#run(call, async ({ sdk, client }, abortSignal) => {
+      const Objects = keys.map((key) => ({ Key: key }));
+      const command = new sdk.DeleteObjectsCommand({ Bucket: this.#options.bucket, Delete: { Objects, Quiet: true } });
+      const response = await client.send(command, { abortSignal });
+      return new Map((response.Errors ?? []).map(({ Key: key = "", Code: code = "Unknown" }) => [key, code]));
+    });
+  }
+
+  /** Waits for calls in flight, then closes the connections. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#inFlight);
+    const loaded = await this.#loaded?.catch(() => undefined);
+    this.#loaded = undefined;
+    loaded?.client.destroy();
+  }
+
+  async #run<Result>(
+    call: BucketCall,
+    work: (loaded: LoadedS3, abortSignal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    call.signal?.throwIfAborted();
+    const deadline = AbortSignal.timeout(this.#options.timeoutMs);
+    const abortSignal = call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]);
+    this.#loaded ??= loadS3(this.#options);
+    const running = this.#loaded.then(async (loaded) => work(loaded, abortSignal));
+    this.#inFlight.add(running);
+    try {
+      return await running;
+    } catch (error) {
+      call.signal?.throwIfAborted();
+      throw this.#toError(error, call, deadline.aborted);
+    } finally {
+      this.#inFlight.delete(running);
+    }
+  }
+
+  #toError(error: unknown, call: BucketCall, isTimedOut: boolean): Error {
+    const { bucket, endpointUrl, credentials } = this.#options;
+    const host = endpointUrl === undefined ? "" : ` at ${URL.parse(endpointUrl)?.host ?? "an invalid endpoint"}`;
+    return toS3StorageError(error, {
+      operation: call.operation,
+      message: `${call.message} in bucket "${bucket}"${host}`,
+      secrets: credentials === undefined ? [] : [credentials.accessKeyId, credentials.secretAccessKey.reveal()],
+      isTimedOut,
+    });
+  }
+}
+
+async function orUndefined<Result>(answer: Promise<Result>, ...names: readonly string[]): Promise<Result | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (names.includes(toS3Failure(error).name)) return undefined;
+    throw error;
+  }
+}
+
+function decodeKey(key: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll("+", " "));
+  } catch {
+    return key;
+  }
+}

@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import type * as S3Module from "@aws-sdk/client-s3";
+import { isJsonObject } from "../core/json.ts";
+import type { Secret } from "../core/secret.ts";
+
+/** The SDK, which is large and so loaded on first use, and a client of it. */
+export interface LoadedS3 {
+  readonly sdk: typeof S3Module;
+  readonly client: S3Module.S3Client;
+}
+
+export interface S3ClientOptions {
+  readonly endpointUrl: string | undefined;
+  readonly regionName: string;
+  /** `undefined`: the default credential chain (environment, profiles, IRSA, IMDS). */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: Secret } | undefined;
+  /** For one attempt; the SDK makes up to three. */
+  readonly attemptTimeoutMs: number;
+  /** Called with the storage's own time, from the Date header of each answer. */
+  readonly onStorageDate: (storageMs: number) => void;
+}
+
+const MAX_ATTEMPTS = 3;
+const CONNECTION_TIMEOUT_MS = 5000;
+const MAX_SOCKETS = 64;
+
+export async function loadS3(options: S3ClientOptions): Promise<LoadedS3> {
+  const sdk = await import("@aws-sdk/client-s3");
+  const { credentials, endpointUrl, attemptTimeoutMs } = options;
+  const config: S3Module.S3ClientConfig = {
+    region: options.regionName,
+    maxAttempts: MAX_ATTEMPTS,
+    // The default sends checksums that many other servers refuse.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    requestHandler: {
+      connectionTimeout: Math.min(CONNECTION_TIMEOUT_MS, attemptTimeoutMs),
+      requestTimeout: attemptTimeoutMs,
+      throwOnRequestTimeout: true, // else a timeout is only a warning in the log
+      socketTimeout: attemptTimeoutMs,
+      httpAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
+      httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
+    },
+    ...(endpointUrl !== undefined && { endpoint: endpointUrl, forcePathStyle: true }),
+    ...(credentials && {
+      credentials: { accessKeyId: credentials.accessKeyId, secretAccessKey: credentials.secretAccessKey.reveal() },
+    }),
+  };
+  const client = new sdk.S3Client(config);
+  if (endpointUrl !== undefined) useContentMd5(client);
+  reportStorageDate(client, options.onStorageDate);
+  return { sdk, client };
+}
+
+/** Other servers want the older Content-MD5 on DeleteObjects and know no CRC32; AWS knows both. */
+function useContentMd5(client: S3Module.S3Client): void {
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      if (context.commandName === "DeleteObjectsCommand") replaceChecksum(args.request);
+      return next(args);
+    },
+    { step: "build", priority: "low", name: "useContentMd5" },
+  );
+}
+
+function replaceChecksum(request: unknown): void {
+  const { headers, body } = readHttpMessage(request);
+  if (headers === undefined || !(typeof body === "string" || body instanceof Uint8Array)) return;
+  for (const name of Object.keys(headers)) {
+    if (/^x-amz-(?:sdk-)?checksum/i.test(name)) delete headers[name];
+  }
+  headers["content-md5"] = createHash("md5").update(body).digest("base64");
+}
+
+function reportStorageDate(client: S3Module.S3Client, onStorageDate: (storageMs: number) => void): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const date = readHttpMessage(result.response).headers?.["date"];
+      const storageMs = typeof date === "string" ? Date.parse(date) : Number.NaN;
+      if (!Number.isNaN(storageMs)) onStorageDate(storageMs);
+      return result;
+    },
+    { step: "deserialize", name: "reportStorageDate" },
+  );
+}
+
+interface HttpMessage {
+  readonly headers: Record<string, unknown> | undefined;
+  readonly body: unknown;
+}
+
+/** The SDK types the messages of its middleware as unknown. */
+function readHttpMessage(message: unknown): HttpMessage {
+  if (typeof message !== "object" || message === null) return { headers: undefined, body: undefined };
+  const headers = "headers" in message && isRecord(message.headers) ? message.headers : undefined;
+  return { headers, body: "body" in message ? message.body : undefined };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return isJsonObject(value);
+}

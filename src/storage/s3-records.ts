@@ -1,0 +1,92 @@
+import { LRUCache } from "lru-cache";
+import type { ImageId, ParsedImageId } from "../core/image-id.ts";
+import type { Logger } from "../logging/logger.ts";
+import type { ImageRecord } from "./abstract-storage.ts";
+import { parseRecord, recoverRecord } from "./image-record.ts";
+import type { BucketCall, BucketObject, S3Bucket } from "./s3-bucket.ts";
+import type { S3Keys } from "./s3-keys.ts";
+import { SPILL_NAME, TOKEN_NAME, unpackRecord } from "./s3-metadata.ts";
+
+export type CurrentImageId = Extract<ParsedImageId, { kind: "current" }>;
+
+/** JSON characters of the records that are kept in memory. */
+const RECORD_CACHE_SIZE = 16 * 1024 * 1024;
+const TOKEN_PATTERN = /^[0-9a-f]{16}$/;
+
+/** The records of the pictures in a bucket; they never change, so they are cached by id. */
+export class S3Records {
+  readonly #bucket: S3Bucket;
+  readonly #keys: S3Keys;
+  readonly #logger: Logger;
+  readonly #cache = new LRUCache<ImageId, ImageRecord>({
+    maxSize: RECORD_CACHE_SIZE,
+    sizeCalculation: (record) => JSON.stringify(record).length,
+  });
+
+  constructor(bucket: S3Bucket, keys: S3Keys, logger: Logger) {
+    this.#bucket = bucket;
+    this.#keys = keys;
+    this.#logger = logger;
+  }
+
+  remember(id: ImageId, record: ImageRecord): void {
+    this.#cache.set(id, record);
+  }
+
+  forget(id: ImageId): void {
+    this.#cache.delete(id);
+  }
+
+  /** Of a picture whose key was just listed; asks the bucket only when the record is not cached. */
+  async readListed(image: CurrentImageId, call: BucketCall): Promise<ImageRecord | undefined> {
+    return this.#cache.get(image.id) ?? (await this.read(image, call));
+  }
+
+  /** Of a picture that is in the bucket now. */
+  async read(image: CurrentImageId, call: BucketCall): Promise<ImageRecord | undefined> {
+    const object = await this.#bucket.head(this.#keys.toImageKey(image.id), call);
+    return object && (await this.readOf(image, object, undefined, call));
+  }
+
+  /** Of this object; from its bytes when the record is lost, as tools that copy objects lose it. */
+  async readOf(
+    image: CurrentImageId,
+    object: BucketObject,
+    bytes: Buffer | undefined,
+    call: BucketCall,
+  ): Promise<ImageRecord | undefined> {
+    const record =
+      this.#cache.get(image.id) ??
+      unpackRecord(object.metadata, image.id) ??
+      (await this.#readSpilled(image.id, object, call)) ??
+      (await this.#recover(image, bytes, call));
+    if (record === undefined) return undefined;
+    if (record.size === object.size) {
+      this.#cache.set(image.id, record);
+      return record;
+    }
+    this.#cache.delete(image.id);
+    this.#logger.error("image_damaged", { image_id: image.id, size: object.size, expected_size: record.size });
+    return undefined;
+  }
+
+  /** The key of a record that is an object of its own, or `undefined`. */
+  toSpilledKey(id: ImageId, object: BucketObject): string | undefined {
+    const token = object.metadata[TOKEN_NAME];
+    const isSpilled = object.metadata[SPILL_NAME] !== undefined && token !== undefined && TOKEN_PATTERN.test(token);
+    return isSpilled ? this.#keys.toRecordKey(id, token) : undefined;
+  }
+
+  async #readSpilled(id: ImageId, object: BucketObject, call: BucketCall): Promise<ImageRecord | undefined> {
+    const key = this.toSpilledKey(id, object);
+    const spilled = key === undefined ? undefined : await this.#bucket.get(key, call);
+    return spilled && parseRecord(spilled.bytes.toString(), id);
+  }
+
+  async #recover(image: CurrentImageId, read: Buffer | undefined, call: BucketCall): Promise<ImageRecord | undefined> {
+    const bytes = read ?? (await this.#bucket.get(this.#keys.toImageKey(image.id), call))?.bytes;
+    if (bytes === undefined) return undefined;
+    this.#logger.warn("image_record_recovered", { image_id: image.id });
+    return recoverRecord(image.id, image.createdAtMs, bytes, "");
+  }
+}

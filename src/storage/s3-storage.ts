@@ -1,0 +1,249 @@
+import { systemClock, type Clock } from "../core/clock.ts";
+import { ConfigurationError, StorageError } from "../core/errors.ts";
+import { IMAGE_FORMATS } from "../core/image-format.ts";
+import { parseImageId } from "../core/image-id.ts";
+import type { JsonObject } from "../core/json.ts";
+import { systemRandom } from "../core/random.ts";
+import { Secret } from "../core/secret.ts";
+import { getLogger } from "../logging/logger.ts";
+import {
+  AbstractStorage,
+  type AbstractStorageOptions,
+  type FindImagesQuery,
+  type ImagePage,
+  type ImageRecord,
+  type OperationOptions,
+  type StoredImage,
+} from "./abstract-storage.ts";
+import { assertClocksAgree } from "./clock-guard.ts";
+import { fillPage } from "./fill-page.ts";
+import { parseQuery, toCutoffMs, type ParsedQuery } from "./find-query.ts";
+import { prepareImage } from "./image-record.ts";
+import { MAX_KEYS, S3Bucket, type BucketCall } from "./s3-bucket.ts";
+import { S3Keys } from "./s3-keys.ts";
+import { packRecord, SPILL_NAME, TOKEN_NAME } from "./s3-metadata.ts";
+import { S3Records, type CurrentImageId } from "./s3-records.ts";
+
+export interface S3StorageOptions extends AbstractStorageOptions {
+  readonly bucket: string;
+  /** Put before every key as it stands; default none. */
+  readonly prefix?: string;
+  /** Of a server other than AWS; its keys are addressed by path. */
+  readonly endpointUrl?: string;
+  /** Without keys, the default credential chain is asked (environment, profiles, IRSA, IMDS). */
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: Secret | string;
+  /** Default us-east-1. */
+  readonly regionName?: string;
+  /** For one request with its retries; default 30. */
+  readonly timeoutSeconds?: number;
+  /** Tells what is expired. With the machine's own clock (the default), cleanup first compares it with the server's. */
+  readonly clock?: Clock;
+}
+
+const READ_CONCURRENCY = 32;
+const DEFAULT_TIMEOUT_SECONDS = 30;
+
+/**
+ * Keeps each picture as one object that carries its record in its headers. Deletions are idempotent on S3, so of
+ * several callers that delete one picture more than one may be told that it did.
+ */
+export class S3Storage extends AbstractStorage {
+  override readonly backend = "s3";
+  readonly #keys: S3Keys;
+  readonly #bucket: S3Bucket;
+  readonly #clock: Clock;
+  readonly #logger = getLogger("storage");
+  readonly #records: S3Records;
+  /** How far this machine's clock was ahead of the server's at the last answer. */
+  #skewMs = 0;
+
+  constructor(options: S3StorageOptions) {
+    super(options);
+    this.#clock = options.clock ?? systemClock;
+    this.#keys = new S3Keys(options.prefix ?? "");
+    const timeoutMs = (options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS) * 1000;
+    this.#bucket = new S3Bucket({
+      bucket: options.bucket,
+      endpointUrl: options.endpointUrl,
+      regionName: options.regionName ?? "us-east-1",
+      credentials: toCredentials(options),
+      timeoutMs,
+      attemptTimeoutMs: timeoutMs / 2,
+      logger: this.#logger,
+      onStorageDate: (storageMs) => {
+        this.#skewMs = systemClock.nowMs() - storageMs;
+      },
+    });
+    this.#records = new S3Records(this.#bucket, this.#keys, this.#logger);
+  }
+
+  override async saveImage(
+    imageData: Uint8Array,
+    imageId: string,
+    metadata: JsonObject,
+    { signal }: OperationOptions = {},
+  ): Promise<string> {
+    signal?.throwIfAborted();
+    const image = prepareImage(imageData, imageId, metadata);
+    const call: BucketCall = { operation: "storage_write_failed", message: `Cannot save image "${image.id}"`, signal };
+    const token = createToken();
+    const packed = packRecord(image.recordText);
+    const key = this.#keys.toImageKey(image.id);
+    const recordKey = this.#keys.toRecordKey(image.id, token);
+    if (packed === undefined) {
+      await this.#bucket.put(recordKey, Buffer.from(image.recordText), { contentType: "application/json" }, call);
+    }
+    const outcome = await this.#bucket.put(
+      key,
+      image.imageData,
+      {
+        contentType: IMAGE_FORMATS[image.record.format].mimeType,
+        metadata: { ...(packed ?? { [SPILL_NAME]: "1" }), [TOKEN_NAME]: token },
+        createOnly: true,
+      },
+      call,
+    );
+    // An attempt whose answer was lost may have stored the picture; the next one then finds the key taken, by us.
+    const isOurs = outcome.kind === "stored" || (outcome.isRetried && (await this.#readToken(key, call)) === token);
+    if (!isOurs) {
+      if (packed === undefined) await this.#bucket.delete(recordKey, call);
+      throw new StorageError("image_exists", `Cannot save image "${image.id}": its id is taken`);
+    }
+    this.#records.remember(image.id, image.record);
+    return key;
+  }
+
+  override async readImage(imageId: string, { signal }: OperationOptions = {}): Promise<StoredImage | undefined> {
+    signal?.throwIfAborted();
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current") return undefined;
+    const call: BucketCall = { operation: "storage_read_failed", message: `Cannot read image "${parsed.id}"`, signal };
+    const object = await this.#bucket.get(this.#keys.toImageKey(parsed.id), call);
+    if (object === undefined) return undefined;
+    const record = await this.#records.readOf(parsed, object, object.bytes, call);
+    return record && { record, imageData: object.bytes };
+  }
+
+  override async readRecord(imageId: string, { signal }: OperationOptions = {}): Promise<ImageRecord | undefined> {
+    signal?.throwIfAborted();
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current") return undefined;
+    return this.#records.read(parsed, {
+      operation: "storage_read_failed",
+      message: `Cannot read record "${parsed.id}"`,
+      signal,
+    });
+  }
+
+  override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
+    signal?.throwIfAborted();
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current") return false;
+    const call: BucketCall = {
+      operation: "storage_delete_failed",
+      message: `Cannot delete image "${parsed.id}"`,
+      signal,
+    };
+    const key = this.#keys.toImageKey(parsed.id);
+    const object = await this.#bucket.head(key, call);
+    if (object === undefined) return false;
+    await this.#bucket.delete(key, call);
+    const recordKey = this.#records.toSpilledKey(parsed.id, object);
+    if (recordKey !== undefined) await this.#bucket.delete(recordKey, call);
+    this.#records.forget(parsed.id);
+    return true;
+  }
+
+  override async findImages(query: FindImagesQuery = {}): Promise<ImagePage> {
+    query.signal?.throwIfAborted();
+    const parsed = parseQuery(query);
+    const call: BucketCall = { operation: "storage_list_failed", message: "Cannot list images", signal: query.signal };
+    return fillPage({
+      candidates: this.#findCandidates(parsed, call),
+      limit: parsed.limit,
+      readRecord: async (image) => this.#records.readListed(image, call),
+      concurrency: READ_CONCURRENCY,
+    });
+  }
+
+  override async cleanupExpiredImages(ttlSeconds: number, { signal }: OperationOptions = {}): Promise<number> {
+    signal?.throwIfAborted();
+    const cutoffMs = toCutoffMs(this.#clock.nowMs(), ttlSeconds);
+    if (cutoffMs <= 0) return 0;
+    const call: BucketCall = { operation: "storage_list_failed", message: "Cannot delete expired images", signal };
+    let deleted = 0;
+    let startAfter = this.#keys.toKeyBefore(cutoffMs);
+    for (;;) {
+      const page = await this.#bucket.list({ prefix: this.#keys.prefix, startAfter, limit: MAX_KEYS }, call);
+      const expired = page.keys.filter((key) => (this.#keys.parse(key)?.createdAtMs ?? cutoffMs) < cutoffMs);
+      if (expired.length > 0) deleted += await this.#deleteKeys(expired, ttlSeconds, call);
+      startAfter = page.keys.at(-1) ?? startAfter;
+      if (!page.isTruncated) return deleted;
+    }
+  }
+
+  override async checkHealth({ signal }: OperationOptions = {}): Promise<void> {
+    const call: BucketCall = { operation: "storage_write_failed", message: "Cannot use the storage", signal };
+    const token = createToken();
+    const key = this.#keys.toProbeKey(this.#clock.nowMs(), token);
+    await this.#bucket.put(key, Buffer.from(token), { contentType: "text/plain" }, call);
+    const object = await this.#bucket.get(key, call);
+    await this.#bucket.delete(key, call);
+    if (object?.bytes.toString() === token) return;
+    throw new StorageError("storage_read_failed", "Cannot read back what was just written to the bucket");
+  }
+
+  override async close(): Promise<void> {
+    await this.#bucket.close();
+  }
+
+  async *#findCandidates(query: ParsedQuery, call: BucketCall): AsyncGenerator<CurrentImageId> {
+    if (query.timeRange === undefined || query.cursor?.kind === "legacy") return;
+    const prefix = this.#keys.toKeyPrefix(query.prefix);
+    let startAfter = query.cursor && this.#keys.toImageKey(query.cursor.id);
+    let limit = Math.min(MAX_KEYS, query.limit + 1); // one more tells whether there is a next page
+    for (;;) {
+      const page = await this.#bucket.list({ prefix, limit, ...(startAfter !== undefined && { startAfter }) }, call);
+      for (const key of page.keys) {
+        const parsed = this.#keys.parse(key);
+        if (parsed === undefined) continue;
+        if (parsed.createdAtMs <= query.createdAfterMs) return;
+        if (parsed.kind === "image") yield { kind: "current", id: parsed.id, createdAtMs: parsed.createdAtMs };
+      }
+      if (!page.isTruncated) return;
+      startAfter = page.keys.at(-1) ?? startAfter;
+      limit = MAX_KEYS;
+    }
+  }
+
+  async #deleteKeys(keys: readonly string[], ttlSeconds: number, call: BucketCall): Promise<number> {
+    if (this.#clock === systemClock) {
+      const nowMs = this.#clock.nowMs();
+      assertClocksAgree(nowMs, nowMs - this.#skewMs, ttlSeconds, this.#logger);
+    }
+    const failed = await this.#bucket.deleteAll(keys, call);
+    for (const [key, reason] of failed) this.#logger.warn("image_delete_failed", { key, reason });
+    return keys.filter((key) => !failed.has(key) && this.#keys.parse(key)?.kind === "image").length;
+  }
+
+  async #readToken(key: string, call: BucketCall): Promise<string | undefined> {
+    return (await this.#bucket.head(key, call))?.metadata[TOKEN_NAME];
+  }
+}
+
+function createToken(): string {
+  return Buffer.from(systemRandom.bytes(8)).toString("hex");
+}
+
+function toCredentials({ accessKeyId, secretAccessKey }: S3StorageOptions): ConstructorCredentials {
+  if (accessKeyId === undefined && secretAccessKey === undefined) return undefined;
+  if (accessKeyId === undefined || secretAccessKey === undefined) {
+    const message = "Cannot use S3: an access key id and a secret access key belong together";
+    throw new ConfigurationError("configuration_invalid", message);
+  }
+  const secret = typeof secretAccessKey === "string" ? new Secret(secretAccessKey) : secretAccessKey;
+  return { accessKeyId, secretAccessKey: secret };
+}
+
+type ConstructorCredentials = { readonly accessKeyId: string; readonly secretAccessKey: Secret } | undefined;
