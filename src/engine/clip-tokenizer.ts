@@ -16,10 +16,9 @@ export function toClipTokenizerJson(vocabulary: JsonObject, merges: string): Jso
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: special.map(({ content, id }) => ({
-      ...{ id, content, special: true },
-      ...{ single_word: false, lstrip: false, rstrip: false, normalized: false },
-    })),
+    added_tokens: special.map(({ content, id }) => {
+      return { id, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
+    }),
     normalizer: {
       type: "Sequence",
       normalizers: [

@@ -81,7 +81,7 @@ export async function loadOptionalConfigFile(path: string): Promise<ConfigFile> 
     () => false,
     (error: unknown) => isErrno(error, "ENOENT"),
   );
-  return isMissing ? new ConfigFile(path, {}) : await loadConfigFile(path);
+  return isMissing ? new ConfigFile(path, {}) : loadConfigFile(path);
 }
 
 /** @throws {ConfigurationError} `configuration_invalid` when the file is missing or holds no JSON object */

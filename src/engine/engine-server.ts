@@ -4,7 +4,7 @@ import { MCPImageError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
 import { answerEngineRequest, type EngineService, type PredictOptions } from "./engine-routes.ts";
-import { EngineWorker } from "./engine-worker.ts";
+import { EngineThread } from "./engine-thread.ts";
 import { parseGenerationRequest, type GenerationRequest } from "./generation-request.ts";
 import { JobLine } from "./job-line.ts";
 import { loadModelLayout } from "./model-layout.ts";
@@ -39,7 +39,7 @@ export class EngineServer {
   readonly #modelPath: string;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #worker: EngineWorker;
+  readonly #thread: EngineThread;
   readonly #line: JobLine;
   readonly #progress = new Map<string, { step: number; total_steps: number | null }>();
   readonly #logger = getLogger("engine");
@@ -52,10 +52,10 @@ export class EngineServer {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#line = new JobLine(options.maxWaiting ?? DEFAULT_MAX_WAITING);
-    this.#worker = new EngineWorker({
+    this.#thread = new EngineThread({
       modelPath: this.#modelPath,
       clock: this.#clock,
-      ...(options.cancelGraceMs !== undefined && { cancelGraceMs: options.cancelGraceMs }),
+      cancelGraceMs: options.cancelGraceMs,
     });
   }
 
@@ -96,14 +96,14 @@ export class EngineServer {
    * @throws {ConfigurationError} `configuration_invalid` naming what of the model is missing or cannot be used
    */
   async ready(): Promise<void> {
-    await this.#worker.start();
+    await this.#thread.start();
   }
 
   /** Cancels what is drawn or waits, and frees the model, the socket and its folder. Safe to call twice. */
   async close(): Promise<void> {
     this.#closing.abort();
     const server = this.#server;
-    await this.#worker.close();
+    await this.#thread.close();
     if (server?.listening === true) {
       const closed = Promise.withResolvers<void>();
       server.close(() => closed.resolve());
@@ -118,11 +118,11 @@ export class EngineServer {
   }
 
   #serviceOf(modelName: string): EngineService {
-    const worker = this.#worker;
+    const thread = this.#thread;
     return {
       modelName,
       get isReady() {
-        return worker.isReady;
+        return thread.isReady;
       },
       predict: async (body, options) => {
         const request = parseGenerationRequest(body, this.#random);
@@ -146,9 +146,9 @@ export class EngineServer {
     try {
       return await this.#line.run(signal, async () => {
         report(0, null);
-        await this.#worker.start();
+        await this.#thread.start();
         const queueMs = this.#clock.monotonicMs() - arrivedMs;
-        return { picture: await this.#worker.generate(request, { signal, onStep: report }), queueMs };
+        return { picture: await this.#thread.generate(request, { signal, onStep: report }), queueMs };
       });
     } finally {
       if (requestId !== undefined) this.#progress.delete(requestId);

@@ -1,190 +1,46 @@
-import { Worker } from "node:worker_threads";
-import type { Clock } from "../core/clock.ts";
-import { ConfigurationError, MCPImageError } from "../core/errors.ts";
-import { getLogger } from "../logging/logger.ts";
-import type { GenerationRequest } from "./generation-request.ts";
-import { findRuntime, findWorkerEntry } from "./package-files.ts";
+import { parentPort, workerData } from "node:worker_threads";
+import { MCPImageError, toMcpImageError } from "../core/errors.ts";
+import { encodePng } from "../core/png.ts";
+import { DiffusionPipeline } from "./diffusion-pipeline.ts";
 import type { DrawnPicture, GenerateMessage, WorkerError, WorkerMessage, WorkerSetup } from "./worker-messages.ts";
 
-export interface EngineWorkerOptions {
-  readonly modelPath: string;
-  readonly clock: Clock;
-  /** How long a cancelled job may take to reach its next step before its thread is ended. Default 2000. */
-  readonly cancelGraceMs?: number;
-}
+/** The first file of the engine's worker thread: loads the model, then draws whatever it is sent, one by one. */
 
-export interface GenerateOptions {
-  readonly signal: AbortSignal;
-  readonly onStep: (step: number, totalSteps: number) => void;
-}
+const port = parentPort;
+if (port === null) throw new Error("This file runs in a worker thread only");
 
-const DEFAULT_CANCEL_GRACE_MS = 2000;
+const setup = workerData as WorkerSetup;
+const cancelled = new Int32Array(setup.cancelled);
 
-interface Job {
-  readonly id: number;
-  readonly options: GenerateOptions;
-  readonly outcome: PromiseWithResolvers<DrawnPicture>;
-}
-
-/** One life of the thread: from its start to its end. */
-interface Thread {
-  readonly worker: Worker;
-  readonly cancelled: Int32Array;
-  readonly loaded: PromiseWithResolvers<void>;
-  readonly ended: Promise<number>;
-  isReady: boolean;
-}
-
-/** The worker thread that holds the model. It draws one picture at a time and is started again when it dies. */
-export class EngineWorker {
-  readonly #options: EngineWorkerOptions;
-  readonly #logger = getLogger("engine");
-  #thread: Thread | undefined;
-  #job: Job | undefined;
-  #jobs = 0;
-  #isClosed = false;
-
-  constructor(options: EngineWorkerOptions) {
-    this.#options = options;
-  }
-
-  get isReady(): boolean {
-    return this.#thread?.isReady ?? false;
-  }
-
-  /**
-   * Starts the thread if none runs, and waits until the model is loaded.
-   *
-   * @throws {ConfigurationError} `configuration_invalid` naming what of the model is missing or cannot be used
-   */
-  async start(): Promise<void> {
-    if (this.#isClosed) throw new MCPImageError("shutting_down", "The engine is closed");
-    this.#thread ??= this.#createThread();
-    await this.#thread.loaded.promise;
-  }
-
-  /**
-   * Draws one picture; call it again only when the last call has settled. An abort ends the job at its next step, or
-   * ends the thread when that takes too long.
-   *
-   * @throws {MCPImageError} `cancelled`, `upstream_error` when the thread died, or the pipeline's own code
-   */
-  async generate(request: GenerationRequest, options: GenerateOptions): Promise<DrawnPicture> {
-    await this.start();
-    options.signal.throwIfAborted();
-    const thread = this.#thread;
-    if (thread === undefined || this.#job !== undefined) throw new MCPImageError("internal", "The engine is not free");
-    const job: Job = { id: ++this.#jobs, options, outcome: Promise.withResolvers() };
-    this.#job = job;
-    thread.worker.postMessage({ jobId: job.id, request } satisfies GenerateMessage);
-    const settled = new AbortController();
-    const onAbort = (): void => void this.#cancel(thread, job, settled.signal);
-    options.signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await job.outcome.promise;
-    } finally {
-      options.signal.removeEventListener("abort", onAbort);
-      settled.abort();
-      this.#job = undefined;
-    }
-  }
-
-  /** Ends the thread, and with it the job in flight. Safe to call twice. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    const thread = this.#thread;
-    await thread?.worker.terminate();
-    await thread?.ended;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  async #cancel(thread: Thread, job: Job, settled: AbortSignal): Promise<void> {
-    Atomics.store(thread.cancelled, 0, job.id);
-    const { clock, cancelGraceMs = DEFAULT_CANCEL_GRACE_MS } = this.#options;
-    await clock.sleep(cancelGraceMs, settled).catch(() => undefined);
-    if (!settled.aborted) await thread.worker.terminate();
-  }
-
-  #createThread(): Thread {
-    const cancelled = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-    const setup: WorkerSetup = { modelPath: this.#options.modelPath, runtimeUrl: findRuntime(), cancelled };
-    // NOTE: stdout stays ours: it may be an MCP transport, and the runtime must not write into it.
-    const worker = new Worker(findWorkerEntry(), {
-      workerData: setup,
-      stdout: true,
-      stderr: true,
-      env: {},
-      execArgv: [],
-    });
-    worker.stdout.resume();
-    worker.stderr.on("data", (text: Buffer) =>
-      this.#logger.debug("engine_output", { text: text.toString().slice(0, 500) }),
+try {
+  const pipeline = await DiffusionPipeline.load(setup.modelPath, setup.runtimeUrl);
+  port.on("message", ({ jobId, request }: GenerateMessage) => {
+    void draw(pipeline, { jobId, request }).then(
+      (picture) => send({ kind: "drawn", jobId, picture }, [picture.png.buffer]),
+      (error: unknown) => send({ kind: "job_failed", jobId, error: toWorkerError(error) }),
     );
-    const loaded = Promise.withResolvers<void>();
-    loaded.promise.catch(() => undefined); // whoever waits for it sees the failure
-    const ended = Promise.withResolvers<number>();
-    const thread: Thread = {
-      worker,
-      cancelled: new Int32Array(cancelled),
-      loaded,
-      ended: ended.promise,
-      isReady: false,
-    };
-    const startedMs = this.#options.clock.monotonicMs();
-    worker.on("message", (message: WorkerMessage) => this.#receive(thread, message, startedMs));
-    worker.on("error", (error) => this.#logger.error("engine_thread_failed", { error }));
-    worker.on("exit", (exitCode) => {
-      this.#onExit(thread, exitCode);
-      ended.resolve(exitCode);
-    });
-    return thread;
-  }
-
-  #receive(thread: Thread, message: WorkerMessage, startedMs: number): void {
-    switch (message.kind) {
-      case "ready": {
-        thread.isReady = true;
-        const loadMs = Math.round(this.#options.clock.monotonicMs() - startedMs);
-        this.#logger.info("engine_model_loaded", { load_ms: loadMs });
-        thread.loaded.resolve();
-        return;
-      }
-      case "load_failed":
-        thread.loaded.reject(toError(message.error));
-        return;
-      case "step":
-        if (message.jobId === this.#job?.id) this.#job.options.onStep(message.step, message.totalSteps);
-        return;
-      case "drawn":
-        if (message.jobId === this.#job?.id) this.#job.outcome.resolve(message.picture);
-        return;
-      case "job_failed":
-        if (message.jobId === this.#job?.id) this.#job.outcome.reject(toError(message.error));
-        return;
-    }
-  }
-
-  /** The job in flight is lost with the thread; a thread that had loaded its model is replaced. */
-  #onExit(thread: Thread, exitCode: number): void {
-    if (this.#thread === thread) this.#thread = undefined;
-    const lost = new MCPImageError("upstream_error", `The engine's thread ended with code ${exitCode}`);
-    thread.loaded.reject(lost);
-    const job = this.#job;
-    const isCancelled = job?.options.signal.aborted === true;
-    job?.outcome.reject(isCancelled ? new MCPImageError("cancelled", "The job was cancelled") : lost);
-    if (this.#isClosed || !thread.isReady) return;
-    thread.isReady = false;
-    this.#logger.warn("engine_thread_ended", { exit_code: exitCode, cancelled: isCancelled });
-    void this.start().catch((error: unknown) => this.#logger.error("engine_model_failed", { error }));
-  }
+  });
+  send({ kind: "ready" });
+} catch (error) {
+  send({ kind: "load_failed", error: toWorkerError(error) });
 }
 
-function toError({ code, message, cause }: WorkerError): MCPImageError {
-  const options = cause === undefined ? {} : { cause: new Error(cause) };
-  return code === "configuration_invalid"
-    ? new ConfigurationError(code, message, options)
-    : new MCPImageError(code, message, options);
+async function draw(pipeline: DiffusionPipeline, { jobId, request }: GenerateMessage): Promise<DrawnPicture> {
+  const { image, ...facts } = await pipeline.generate(request, (step, totalSteps) => {
+    // A flag in shared memory, because messages wait until the thread is idle.
+    if (Atomics.load(cancelled, 0) === jobId) throw new MCPImageError("cancelled", "The job was cancelled");
+    send({ kind: "step", jobId, step, totalSteps });
+  });
+  return { ...facts, png: Uint8Array.from(encodePng(image)) };
+}
+
+function send(message: WorkerMessage, transfer: readonly ArrayBuffer[] = []): void {
+  port?.postMessage(message, transfer);
+}
+
+function toWorkerError(error: unknown): WorkerError {
+  const { code, message, cause } = toMcpImageError(error);
+  let innermost = cause;
+  while (innermost instanceof Error && innermost.cause instanceof Error) innermost = innermost.cause;
+  return { code, message, cause: innermost instanceof Error ? innermost.message.slice(0, 500) : undefined };
 }

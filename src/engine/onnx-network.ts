@@ -1,12 +1,13 @@
 import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { InferenceSession, Tensor } from "onnxruntime-web";
+import type * as OnnxRuntimeModule from "onnxruntime-web";
 import { ConfigurationError, isErrno } from "../core/errors.ts";
 import { fromHalfFloatBits, toHalfFloatBits } from "./half-float.ts";
 import type { InputTensor, Network, OutputTensor, TensorSpec } from "./network.ts";
 
 /** The module `onnxruntime-web`, wherever it was found. */
-export type OnnxRuntime = typeof import("onnxruntime-web");
+export type OnnxRuntime = typeof OnnxRuntimeModule;
 
 /** Imports the WebAssembly runtime; call it in a worker thread, for its runs block the thread. */
 export async function loadOnnxRuntime(url: string): Promise<OnnxRuntime> {
@@ -59,7 +60,7 @@ async function readModel(path: string): Promise<Uint8Array> {
 }
 
 async function isFile(path: string): Promise<boolean> {
-  return await stat(path).then(
+  return stat(path).then(
     (entry) => entry.isFile(),
     () => false,
   );

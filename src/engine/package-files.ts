@@ -3,21 +3,21 @@ import { dirname, extname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ConfigurationError } from "../core/errors.ts";
 
-/** The module of onnxruntime-web that Node imports; the other two files lie beside it. */
-const RUNTIME_ENTRY = "ort.node.min.mjs";
+/** The one module of onnxruntime-web that imports no other package; the other two files lie beside it. */
+const RUNTIME_ENTRY = "ort.wasm.min.mjs";
 
-/** Every file of onnxruntime-web that Node needs: 14 MB instead of the package's 148. */
+/** Every file of onnxruntime-web's `dist/` that the engine needs: 14 MB instead of the package's 148. */
 export const RUNTIME_FILES = [RUNTIME_ENTRY, "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"] as const;
 
 /** Where the build puts them, relative to the package's root. */
-export const VENDORED_RUNTIME = join("dist", "vendor", "onnxruntime-web");
+const VENDORED_RUNTIME = join("dist", "vendor", "onnxruntime-web");
 
 /** The URL of the ONNX runtime: the vendored copy of a published package first, else the one in `node_modules`. */
 export function findRuntime(packageRoot: string = findPackageRoot()): string {
   const vendored = join(packageRoot, VENDORED_RUNTIME, RUNTIME_ENTRY);
   if (existsSync(vendored)) return pathToFileURL(vendored).href;
   try {
-    return import.meta.resolve("onnxruntime-web");
+    return new URL(RUNTIME_ENTRY, import.meta.resolve("onnxruntime-web/wasm")).href;
   } catch (error) {
     throw new ConfigurationError(
       "configuration_invalid",
@@ -27,9 +27,9 @@ export function findRuntime(packageRoot: string = findPackageRoot()): string {
   }
 }
 
-/** The file that a worker thread runs: beside this one, or in `dist/engine/` when this one was bundled elsewhere. */
-export function findWorkerEntry(): URL {
-  const name = `worker-entry${extname(import.meta.url)}`;
+/** The file that the engine's thread runs: beside this one, or in `dist/engine/` when this one was bundled elsewhere. */
+export function findEngineWorker(): URL {
+  const name = `engine-worker${extname(import.meta.url)}`;
   const beside = new URL(name, import.meta.url);
   if (existsSync(beside)) return beside;
   return pathToFileURL(join(findPackageRoot(), "dist", "engine", name));

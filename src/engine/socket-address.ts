@@ -22,6 +22,6 @@ export async function createPrivateSocket(): Promise<PrivateSocket> {
   const folder = await mkdtemp(join(length > MAX_PATH_BYTES ? "/tmp" : tmpdir(), prefix));
   return {
     path: join(folder, SOCKET_NAME),
-    [Symbol.asyncDispose]: async () => await rm(folder, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => rm(folder, { recursive: true, force: true }),
   };
 }

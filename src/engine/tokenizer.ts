@@ -95,9 +95,9 @@ async function loadTokenizerJson(folder: string): Promise<JsonObject> {
     await readFile(path);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
-    return await loadClipTokenizerJson(folder, path);
+    return loadClipTokenizerJson(folder, path);
   }
-  return await loadJsonObject(path);
+  return loadJsonObject(path);
 }
 
 async function loadClipTokenizerJson(folder: string, wanted: string): Promise<JsonObject> {

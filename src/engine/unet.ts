@@ -35,7 +35,7 @@ export class Unet {
     prompts: readonly PromptStates[],
   ): Promise<Sample[]> {
     const mayShare = typeof this.#sample.shape[0] !== "number" && size.width * size.height <= MAX_SHARED_POSITIONS;
-    if (mayShare) return await this.#call(sample, size, timestep, prompts);
+    if (mayShare) return this.#call(sample, size, timestep, prompts);
     const outputs: Sample[] = [];
     for (const prompt of prompts) outputs.push(...(await this.#call(sample, size, timestep, [prompt])));
     return outputs;
