@@ -17,8 +17,6 @@ const PICTURE_KEYS: ReadonlySet<string> = new Set(["b64", "image_b64", "image_da
 /** Where runtimes put pictures, the most telling first; other keys follow in their own order. */
 const PREFERRED_KEYS = ["predictions", "image", ...PICTURE_KEYS, "images", "data", "outputs", "instances"];
 const DATA_URL = /^data:image\/[a-z0-9.+-]+;base64,/i;
-/** What Python's `str(bytes)` gives. */
-const PYTHON_BYTES = /^b'(.*)'$/s;
 
 /**
  * The first picture in a JSON document of any shape that runtimes are known to answer with: base64 text, plain, wrapped
@@ -71,8 +69,9 @@ function readPictureText(
 }
 
 function toPlainBase64(text: string): string {
-  const unquoted = text.startsWith("b'") ? text.replace(PYTHON_BYTES, "$1") : text;
-  return unquoted.replace(DATA_URL, "").replace(/[\r\n]+/g, "");
+  const unquoted = text.startsWith("b'") && text.endsWith("'") ? text.slice(2, -1) : text;
+  const base64 = unquoted.startsWith("data:") ? unquoted.replace(DATA_URL, "") : unquoted;
+  return base64.includes("\n") ? base64.replace(/[\r\n]+/g, "") : base64;
 }
 
 function preferredFirst(object: Readonly<Record<string, JsonValue>>): [string, JsonValue][] {

@@ -1,5 +1,5 @@
 import { KServeError } from "../core/errors.ts";
-import { countPadding } from "./base64.ts";
+import { countPadding, hasUrlSafeCharacter } from "./base64.ts";
 import { GrowingBuffer } from "./growing-buffer.ts";
 
 /** Stands in the JSON where the picture was; a text that no runtime sends. */
@@ -26,7 +26,7 @@ const PICTURE_KEY = /"b64"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}"/g;
 /** No match is longer, so a match split over two chunks begins at most this far back. */
 const MAX_KEY_BYTES = 24;
 const QUOTE = 0x22;
-const BACKSLASH = "\\";
+const BACKSLASH = 0x5c;
 const PLACEHOLDER_BYTES = Buffer.from(JSON.stringify(PICTURE_PLACEHOLDER).slice(1, -1));
 
 /**
@@ -90,7 +90,7 @@ export class PictureScanner {
     const text = this.#carry + chunk.toString("latin1", 0, quote === -1 ? chunk.length : quote);
     // The last group is held back until the closing quote: only there may it be padded.
     const length = quote === -1 ? Math.max(0, (Math.ceil(text.length / 4) - 1) * 4) : text.length;
-    if (!this.#decode(text.slice(0, length))) {
+    if (!this.#decode(text.slice(0, length), quote !== -1)) {
       this.#putBack(chunk);
       return;
     }
@@ -102,16 +102,13 @@ export class PictureScanner {
   }
 
   /** True when every character was decoded. */
-  #decode(text: string): boolean {
+  #decode(text: string, isLast: boolean): boolean {
     const picture = this.#picture;
     if (picture === undefined || text.length % 4 !== 0) return false;
     const before = picture.length;
-    const expectedBytes = (text.length / 4) * 3 - countPadding(text);
+    const expectedBytes = (text.length / 4) * 3 - (isLast ? countPadding(text) : 0);
     if (before + expectedBytes > this.#maxImageBytes) throw pictureTooLarge(this.#maxImageBytes);
-    // Node skips characters that it does not know, so a short result tells of them; "-" and "_" it takes for "+" and "/".
-    if (picture.appendBase64(text, expectedBytes) === expectedBytes && !text.includes("-") && !text.includes("_")) {
-      return true;
-    }
+    if (picture.appendBase64(text, expectedBytes) === expectedBytes && !hasUrlSafeCharacter(text)) return true;
     picture.truncate(before);
     return false;
   }
@@ -139,8 +136,8 @@ function findPictureStart(text: Buffer, searchFrom: number): number | undefined 
   const searched = text.toString("latin1", searchFrom);
   for (const match of searched.matchAll(PICTURE_KEY)) {
     // An escaped quote before the key means that it ends a longer text.
-    const isEscaped = match.index > 0 && searched[match.index - 1] === BACKSLASH;
-    if (!isEscaped) return searchFrom + match.index + match[0].length;
+    const start = searchFrom + match.index;
+    if (text[start - 1] !== BACKSLASH) return start + match[0].length;
   }
   return undefined;
 }
