@@ -56,6 +56,8 @@ export class FakeKServeRuntime implements AsyncDisposable {
   readiness: FakeReadiness = "ready";
   /** True: while a prediction is held, every GET waits too, as with a synchronous `predict`. */
   freezesWhileDrawing = false;
+  /** How many connections were accepted. */
+  connectionCount = 0;
   readonly #modelNames: readonly string[];
   readonly #pipeline: NonNullable<FakeKServeRuntimeOptions["pipeline"]>;
   readonly #socketPath: string | undefined;
@@ -69,6 +71,9 @@ export class FakeKServeRuntime implements AsyncDisposable {
     this.#modelNames = options.modelNames ?? ["model"];
     this.#pipeline = options.pipeline ?? "stable-diffusion";
     this.#socketPath = options.socketPath;
+    this.#server.on("connection", () => {
+      this.connectionCount += 1;
+    });
   }
 
   static async start(options: FakeKServeRuntimeOptions = {}): Promise<FakeKServeRuntime> {
@@ -294,8 +299,9 @@ async function write(response: ServerResponse, bytes: Buffer): Promise<void> {
 }
 
 function send(response: ServerResponse, answer: FakeAnswer): void {
-  const headers = { "content-type": "application/json", ...answer.headers };
-  response.writeHead(answer.status, { ...headers, "content-length": Buffer.byteLength(answer.body) });
+  const headers: Record<string, string> = { "content-type": "application/json", ...answer.headers };
+  if (!("transfer-encoding" in headers)) headers["content-length"] = String(Buffer.byteLength(answer.body));
+  response.writeHead(answer.status, headers);
   response.end(answer.body);
 }
 

@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import type { ErrorCode } from "../core/errors.ts";
+import { HOP_ANSWERS } from "../testing/hop-answers.ts";
+import { advanceUntil, createKServeBench, delaysOf, failureOf } from "../testing/kserve-bench.ts";
+
+suite("KServeClient, retries", () => {
+  const notExecuted: [string, keyof typeof HOP_ANSWERS, ErrorCode][] = [
+    ["a full queue", "queueFull", "upstream_busy"],
+    ["an overloaded activator", "activatorOverload", "upstream_busy"],
+    ["too many requests", "tooManyRequests", "upstream_busy"],
+    ["no connection behind Envoy", "envoyNoConnection", "upstream_unavailable"],
+    ["no healthy upstream", "envoyNoHealthy", "upstream_unavailable"],
+    ["a router without an application", "routerNoApplication", "upstream_unavailable"],
+    ["a model that is not ready", "modelNotReady", "model_not_ready"],
+    ["a refused connection behind a proxy", "proxyRefused", "upstream_unavailable"],
+  ];
+  for (const [title, answer, code] of notExecuted) {
+    test(`repeat the job after ${title}`, async () => {
+      await using bench = await createKServeBench();
+      const behaviour = { kind: "answer", answer: HOP_ANSWERS[answer] } as const;
+      bench.runtime.script(behaviour, behaviour);
+      await bench.generate();
+      assert.equal(bench.runtime.posts.length, 3);
+      bench.runtime.script(behaviour, behaviour, behaviour, behaviour);
+      const error = await failureOf(bench.generate());
+      assert.equal(error.code, code);
+      assert.equal("maybe_running" in error.details, false);
+      assert.equal(bench.runtime.posts.length, 7);
+    });
+  }
+
+  const perhapsExecuted: [string, keyof typeof HOP_ANSWERS, ErrorCode][] = [
+    ["a timeout of the activator", "activatorTimeout", "upstream_timeout"],
+    ["a timeout of the queue proxy", "queueProxyTimeout", "upstream_timeout"],
+    ["a timeout of Envoy", "envoyTimeout", "upstream_timeout"],
+    ["a timeout of HAProxy", "haproxyTimeout", "upstream_timeout"],
+    ["a connection that Envoy lost", "envoyConnectionLost", "upstream_connection_lost"],
+    ["a connection that a proxy lost", "proxyEof", "upstream_connection_lost"],
+  ];
+  for (const [title, answer, code] of perhapsExecuted) {
+    test(`never repeat the job after ${title}, and the error says that it may be running`, async () => {
+      await using bench = await createKServeBench();
+      bench.runtime.script({ kind: "answer", answer: HOP_ANSWERS[answer] });
+      const error = await failureOf(bench.generate());
+      assert.equal(error.code, code);
+      assert.equal(error.details["maybe_running"], true);
+      assert.equal(bench.runtime.posts.length, 1);
+    });
+  }
+
+  const refused: [string, keyof typeof HOP_ANSWERS, ErrorCode][] = [
+    ["missing credentials", "unauthorized", "upstream_auth_failed"],
+    ["a missing right", "forbidden", "upstream_auth_failed"],
+    ["a login page", "loginPage", "upstream_auth_failed"],
+    ["a redirect", "loginRedirect", "upstream_redirected"],
+    ["a wrong route", "wrongRoute", "not_a_kserve_endpoint"],
+  ];
+  for (const [title, answer, code] of refused) {
+    test(`never follow ${title}`, async () => {
+      await using bench = await createKServeBench();
+      bench.runtime.script({ kind: "answer", answer: HOP_ANSWERS[answer] });
+      const error = await failureOf(bench.generate());
+      assert.equal(error.code, code);
+      assert.equal(bench.runtime.posts.length, 1);
+    });
+  }
+
+  test("back off with full jitter, doubling from 1 s", async () => {
+    await using bench = await createKServeBench({ maxRetries: 6 });
+    const behaviour = { kind: "answer", answer: HOP_ANSWERS.queueFull } as const;
+    bench.runtime.script(behaviour, behaviour, behaviour, behaviour, behaviour, behaviour);
+    await bench.generate();
+    assert.deepEqual(delaysOf(bench), [500, 1000, 2000, 4000, 7500, 7500]);
+  });
+
+  test("honour Retry-After in seconds and as a date", async () => {
+    await using bench = await createKServeBench();
+    const after = (value: string) =>
+      ({ kind: "answer", answer: { ...HOP_ANSWERS.queueFull, headers: { "retry-after": value } } }) as const;
+    bench.runtime.script(after("3"), after(new Date(bench.clock.nowMs() + 13_000).toUTCString()));
+    await bench.generate();
+    assert.deepEqual(delaysOf(bench), [3000, 10_000]);
+  });
+
+  test("do not begin a pause that the deadline would cut", async () => {
+    await using bench = await createKServeBench({ deadlineSeconds: 120 });
+    bench.runtime.script({
+      kind: "answer",
+      answer: { ...HOP_ANSWERS.queueFull, headers: { "retry-after": "3600" } },
+    });
+    const error = await failureOf(bench.generate());
+    assert.equal(error.code, "upstream_busy");
+    assert.equal(error.details["retry_after_seconds"], 3600);
+    assert.deepEqual(delaysOf(bench), []);
+  });
+
+  test("follow out of memory once, after 5 s", async () => {
+    await using bench = await createKServeBench();
+    const behaviour = { kind: "answer", answer: HOP_ANSWERS.outOfMemory } as const;
+    bench.runtime.script(behaviour);
+    await bench.generate();
+    assert.deepEqual(delaysOf(bench), [5000]);
+    bench.runtime.script(behaviour, behaviour);
+    assert.equal((await failureOf(bench.generate())).code, "out_of_memory");
+    assert.equal(bench.runtime.posts.length, 4);
+  });
+
+  test("repeat a job whose connection was reset at once, without an answer", async () => {
+    await using bench = await createKServeBench();
+    bench.runtime.script({ kind: "reset", afterFraction: 0 });
+    await bench.generate();
+    assert.equal(bench.runtime.posts.length, 2);
+  });
+
+  test("do not repeat a job whose connection was reset later", async () => {
+    await using bench = await createKServeBench();
+    bench.runtime.script({ kind: "hang" });
+    const work = failureOf(bench.generate());
+    await bench.runtime.waitForRequests("POST");
+    await bench.clock.advance(1000);
+    await bench.runtime.close();
+    const error = await work;
+    assert.equal(error.code, "upstream_connection_lost");
+    assert.deepEqual(error.details, { elapsed_seconds: 1, maybe_running: true });
+  });
+
+  test("reach nobody when nobody listens, as often as allowed", async () => {
+    await using bench = await createKServeBench({ maxRetries: 2 });
+    await bench.runtime.close();
+    const error = await failureOf(bench.generate());
+    assert.equal(error.code, "upstream_unavailable");
+    assert.deepEqual(delaysOf(bench), [500, 1000]);
+  });
+});
+
+suite("KServeClient, limits of time", () => {
+  test("gives up on a silent job after timeoutSeconds, counted from the send", async () => {
+    await using bench = await createKServeBench({ timeoutSeconds: 20 });
+    bench.runtime.script({ kind: "hang" });
+    const work = failureOf(bench.generate());
+    await bench.runtime.waitForRequests("POST");
+    await bench.clock.advance(20_000);
+    const error = await work;
+    assert.equal(error.code, "upstream_timeout");
+    assert.deepEqual(error.details, { elapsed_seconds: 20, maybe_running: true });
+    assert.equal(bench.runtime.posts.length, 1);
+  });
+
+  test("gives up on a body that falls silent for 30 s", async () => {
+    await using bench = await createKServeBench({ timeoutSeconds: 10_000 });
+    bench.runtime.script({ kind: "stall", afterFraction: 0.5 });
+    const work = failureOf(bench.generate());
+    await bench.runtime.waitForRequests("POST");
+    const error = await advanceUntil(bench, work);
+    assert.equal(error.code, "upstream_timeout");
+    assert.match(error.message, /: no more of the answer after \d+ s$/);
+    assert.equal(error.details["maybe_running"], true);
+  });
+
+  test("names the hop that cut a job at its usual moment", async () => {
+    await using bench = await createKServeBench();
+    bench.runtime.script({ kind: "hold", answer: HOP_ANSWERS.haproxyTimeout });
+    const work = failureOf(bench.generate());
+    await bench.runtime.waitForRequests("POST");
+    await bench.clock.advance(30_000);
+    bench.runtime.release();
+    const error = await work;
+    assert.equal(error.details["elapsed_seconds"], 30);
+    assert.match(String(error.details["hint"]), /^An OpenShift route .* spec\.predictor\.timeout$/);
+  });
+
+  test("has one deadline over waking and drawing", async () => {
+    await using bench = await createKServeBench({ timeoutSeconds: 60, deadlineSeconds: 40 });
+    bench.runtime.script({ kind: "hang" });
+    const work = failureOf(bench.generate());
+    await bench.runtime.waitForRequests("POST");
+    await bench.clock.advance(40_000);
+    const error = await work;
+    assert.equal(error.code, "upstream_timeout");
+    assert.deepEqual(error.details, { elapsed_seconds: 40, maybe_running: true });
+  });
+});
