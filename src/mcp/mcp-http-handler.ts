@@ -33,7 +33,7 @@ export interface McpHttpHandlerOptions {
 /** MCP over HTTP at one address, for both protocol eras. The guard for Host and Origin stands before it. */
 export interface McpHttpHandler extends AsyncDisposable {
   /** Answers one request; never rejects. */
-  handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
+  readonly handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
   /** Open sessions of the older protocol revisions. */
   readonly sessions: number;
   /** Tells whoever subscribed that a list has changed. */
