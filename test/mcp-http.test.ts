@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { configureLogging } from "../src/logging/logger.ts";
 import { createFakeClock } from "../src/testing/fake-clock.ts";
 import { connectMcpHttp, ERAS, serveMcpHttp } from "./support/mcp-clients.ts";
 import { createMcpParts } from "./support/mcp-parts.ts";
@@ -296,6 +298,82 @@ describe("createMcpHttpHandler()", () => {
     assert.deepEqual(errorOf(gone), { code: -32001, message: "Session not found" });
     assert.equal((await post(http.url, list, { "mcp-session-id": listening })).status, 200);
     leave.abort();
+    await assert.rejects(stream.text());
+    await until(async () => {
+      await clock.advance(600_000);
+      return http.handler.sessions === 0;
+    });
+  });
+
+  test("counts sessions that begin at the same time", async () => {
+    const { build } = createMcpParts();
+    await using http = await serveMcpHttp({ build, maxSessions: 3 });
+    const answers = await Promise.all(Array.from({ length: 12 }, async () => post(http.url, INITIALIZE)));
+    assert.equal(answers.filter(({ status }) => status === 200).length, 3);
+    assert.equal(answers.filter(({ status }) => status === 503).length, 9);
+    const unacceptable = await post(http.url, INITIALIZE, { accept: "text/html" });
+    assert.equal(unacceptable.status, 503);
+    assert.equal(http.handler.sessions, 3);
+  });
+
+  test("keeps no session that could not begin", async () => {
+    const { build } = createMcpParts();
+    await using http = await serveMcpHttp({ build });
+    assert.equal((await post(http.url, INITIALIZE, { accept: "text/html" })).status, 406);
+    assert.equal(http.handler.sessions, 0);
+  });
+
+  test("takes turns between sessions, and between addresses without one", async () => {
+    const clientIds: string[] = [];
+    const parts = createMcpParts();
+    const build: typeof parts.build = (connection) => {
+      clientIds.push(`${connection.era} ${connection.clientId}`);
+      return parts.build(connection);
+    };
+    await using http = await serveMcpHttp({ build });
+    const sessionId = await openSession(http.url);
+    assert.deepEqual(clientIds, [`legacy session:${sessionId}`]);
+    const client = await connectMcpHttp(http.url, "modern");
+    await client.listTools();
+    assert.deepEqual(new Set(clientIds.slice(1)), new Set(["modern 127.0.0.1"]));
+    await client.close();
+  });
+
+  test("answers deeply nested arguments with an error result in both eras", async () => {
+    const parts = createMcpParts();
+    await using http = await serveMcpHttp({ build: parts.build });
+    const sessionId = await openSession(http.url);
+    const deep = `${"[".repeat(400_000)}${"]".repeat(400_000)}`;
+    const text = (meta: string): string =>
+      `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"generate_image","arguments":{"prompt":"x","width":${deep}}${meta}}}`;
+    const legacy = await post(http.url, text(""), { "mcp-session-id": sessionId });
+    const envelope = `"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}`;
+    const modern = await post(http.url, text(`,"_meta":{${envelope}}`), {
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": "generate_image",
+    });
+    for (const answer of [legacy, modern]) {
+      assert.equal(answer.status, 200);
+      assert.equal(messagesOf(answer.text).at(-1)?.result?.isError, true);
+    }
+    assert.deepEqual(parts.generator.generateImageCalls, []);
+  });
+
+  test("says nothing in the log when a client leaves before its body is whole", async () => {
+    const lines: string[] = [];
+    configureLogging({ service: "test", level: "INFO", destination: { write: (line) => void lines.push(line) } });
+    const { build } = createMcpParts();
+    await using http = await serveMcpHttp({ build });
+    const served = once(http.server, "request");
+    const req = httpRequest(http.url, { method: "POST", headers: { "content-type": "application/json" } });
+    req.on("error", () => undefined);
+    req.write('{"jsonrpc":');
+    const [, response] = await served;
+    req.destroy();
+    await once(response, "close");
+    await openSession(http.url);
+    assert.deepEqual(lines, []);
   });
 
   test("ends a session by DELETE and cancels what it still does", async () => {
@@ -358,12 +436,6 @@ describe("createMcpHttpHandler()", () => {
 });
 
 /** Resolves when the condition holds; the test runner's timeout is the limit. */
-async function until(condition: () => boolean): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const look = (): void => {
-    if (condition()) resolve();
-    else setImmediate(look);
-  };
-  look();
-  await promise;
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await nextTurn();
 }

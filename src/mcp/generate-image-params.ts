@@ -103,7 +103,7 @@ const ALLOWED: Readonly<Record<Field, string>> = {
  * and never repeat a prompt
  */
 export function parseGenerateImageParams(argumentsOfCall: unknown): GenerateImageParams {
-  const given = argumentsOfCall ?? {};
+  const given = withoutNulls(argumentsOfCall ?? {});
   // Before zod, which would make a message of a hundred thousand names.
   const unknown = findUnknown(given);
   if (unknown.length > 0) throw toError(unknown);
@@ -137,6 +137,17 @@ function toError(faults: readonly Fault[]): ValidationError {
     publicMessage: [...messages].slice(0, MAX_FAULTS).join("; "),
     ...(faults[0] && { details: faults[0].details }),
   });
+}
+
+/** The two arguments whose specified default is null may be given as null. */
+function withoutNulls(given: unknown): unknown {
+  if (!isJsonObject(given) || (given["negative_prompt"] !== null && given["seed"] !== null)) return given;
+  const { negative_prompt, seed, ...rest } = given;
+  return {
+    ...rest,
+    ...(negative_prompt !== null && negative_prompt !== undefined && { negative_prompt }),
+    ...(seed !== null && seed !== undefined && { seed }),
+  };
 }
 
 function findUnknown(given: unknown): Fault[] {

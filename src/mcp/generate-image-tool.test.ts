@@ -154,12 +154,16 @@ describe("GenerateImageTool", () => {
     const client = await connect({ images: { ttlSeconds: 60, generate }, modelName: "sdxl" });
     await call(client, { prompt: PROMPT });
     await call(client, { prompt: PROMPT, seed: -1 });
+    await call(client, { prompt: PROMPT, seed: null, negative_prompt: null });
+    await call(client, { prompt: PROMPT, seed: null, negative_prompt: "fog" });
     await call(client, { prompt: PROMPT, seed: 0 });
     const all = { width: 64, height: 2048, num_inference_steps: 200, guidance_scale: 1.5, seed: 4_294_967_295 };
     await call(client, { prompt: PROMPT, negative_prompt: "", ...all });
     assert.deepEqual(requests, [
       { prompt: PROMPT },
       { prompt: PROMPT },
+      { prompt: PROMPT },
+      { prompt: PROMPT, negativePrompt: "fog" },
       { prompt: PROMPT, seed: 0 },
       {
         prompt: PROMPT,
