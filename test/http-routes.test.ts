@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { StorageError } from "../src/core/errors.ts";
@@ -249,6 +249,24 @@ test("deleting and cleaning up are for clients on this machine, not for those be
     assert.equal((await server.get(`/images/${id}`, headers)).status, 200);
   }
 });
+
+const OWN_ADDRESS = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === "IPv4" && !address.internal)?.address;
+
+// Proves: HTTP-6, HTTP-7, HTTP-14
+test(
+  "a client that comes in on another address may name it as Host and read, but not delete or clean up",
+  { skip: OWN_ADDRESS === undefined && "this machine has no other address" },
+  async () => {
+    await using server = await startServer({ host: "0.0.0.0", address: OWN_ADDRESS ?? "" });
+    const id = await server.save();
+    assert.equal((await server.get(`/images/${id}`)).status, 200);
+    assertError(await server.call("DELETE", `/images/${id}`), 403, "forbidden");
+    assertError(await server.call("POST", "/images/cleanup"), 403, "forbidden");
+    assertError(await server.get("/livez", { host: "10.255.255.1" }), 403, "forbidden_host");
+  },
+);
 
 // Proves: HTTP-8
 test("GET /health is 200 within its time whatever the parts do, and asks them once in a while only", async () => {

@@ -16,11 +16,15 @@ export interface TestServerOptions extends Partial<Omit<HttpServerOptions, "cloc
   readonly storage?: AbstractStorage;
   readonly ttlSeconds?: number | undefined;
   readonly host?: string;
+  /** Where the client connects to. */
+  readonly address?: string;
 }
 
 /** A server on a free port of this machine with its own store and a clock that stands still. */
 export interface TestServer extends AsyncDisposable {
   readonly http: HttpServer;
+  /** What it was made from. */
+  readonly options: HttpServerOptions;
   readonly port: number;
   readonly storage: AbstractStorage;
   readonly clock: FakeClock;
@@ -46,7 +50,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     queue: new FairQueue({ concurrency: 1, depth: 1, timeoutMs: 1_000, clock }),
     ttlSeconds: "ttlSeconds" in options ? options.ttlSeconds : 3_600,
   });
-  const http = createHttpServer({
+  const httpOptions: HttpServerOptions = {
     images,
     mcp: (_request, response) => void response.end("mcp"),
     health: { kserve: async () => "healthy", storage: async () => "healthy" },
@@ -56,13 +60,15 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     allowedOrigins: [],
     ...options,
     clock,
-  });
+  };
+  const http = createHttpServer(httpOptions);
   const { port } = await http.listen({ host: options.host ?? "127.0.0.1", port: 0 });
   const agent = new Agent({ keepAlive: true });
   const call: TestServer["call"] = async (method, path, headers = {}, body) =>
-    callServer({ method, port, path, headers, agent }, body);
+    callServer({ method, host: options.address ?? "127.0.0.1", port, path, headers, agent }, body);
   return {
     http,
+    options: httpOptions,
     port,
     storage,
     clock,
@@ -82,10 +88,10 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
 }
 
 async function callServer(
-  options: { method: string; port: number; path: string; headers: Record<string, string>; agent: Agent },
+  options: { method: string; host: string; port: number; path: string; headers: Record<string, string>; agent: Agent },
   body: string | undefined,
 ): Promise<HttpAnswer> {
-  const outgoing = request({ host: "127.0.0.1", ...options });
+  const outgoing = request(options);
   outgoing.end(body);
   const [incoming] = await once(outgoing, "response");
   const chunks: Buffer[] = [];
