@@ -72,6 +72,16 @@ suite("KServeClient.generateImage()", () => {
     assert.deepEqual(bench.progress, [{ phase: "waking" }, { phase: "generating" }]);
   });
 
+  test("survives a progress listener that throws", async () => {
+    await using bench = await createKServeBench();
+    const image = await bench.client.generateImage(BENCH_REQUEST, {
+      onProgress: () => {
+        throw new Error("listener");
+      },
+    });
+    assert.equal(image.metadata.width, 64);
+  });
+
   test("rejects with cancelled at once when the caller aborts", async () => {
     await using bench = await createKServeBench();
     bench.runtime.script({ kind: "hang" });
@@ -276,7 +286,7 @@ suite("KServeClient.describeModel()", () => {
     assert.deepEqual(await bench.client.describeModel(), {
       modelName: "model",
       servedModels: undefined,
-      state: "unreachable",
+      state: "unavailable",
       errorCode: "upstream_unavailable",
     });
   });

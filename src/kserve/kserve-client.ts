@@ -3,7 +3,14 @@ import { KServeError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { Secret } from "../core/secret.ts";
 import { chooseModelName, parseEndpoint } from "./endpoint.ts";
-import type { GeneratedImage, GenerateImageOptions, GenerateImageRequest, ImageGenerator } from "./generated-image.ts";
+import { getLogger } from "../logging/logger.ts";
+import type {
+  GeneratedImage,
+  GenerateImageOptions,
+  GenerateImageRequest,
+  GenerationProgress,
+  ImageGenerator,
+} from "./generated-image.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { ModelServer, type CallOptions, type ImageVerifier } from "./model-server.ts";
 import { PhaseTimer } from "./phase-timer.ts";
@@ -49,6 +56,8 @@ const WAKE_ALLOWANCE_SECONDS = 300;
 /** Characters that a request id may have on the wire. */
 const OUTSIDE_REQUEST_ID = /[^\w.:-]/g;
 const MAX_REQUEST_ID = 128;
+
+const logger = getLogger("kserve");
 
 /**
  * Draws pictures with a text-to-image model behind KServe's V1 protocol. A job is sent again only when it provably was
@@ -157,7 +166,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     options: GenerateImageOptions,
     signal: AbortSignal,
   ): Promise<GeneratedImage> {
-    const { onProgress } = options;
+    const onProgress = toSafeListener(options.onProgress);
     const seed = request.seed ?? this.#random.uint32();
     const startedAtMs = this.#clock.monotonicMs();
     const deadlineAtMs = startedAtMs + this.#deadlineMs;
@@ -178,12 +187,12 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
         const modelName = await this.#model.awaken({
           ...call,
           endAtMs: startedAtMs + wakeMs,
-          onWaking: () => onProgress?.({ phase: "waking" }),
+          onWaking: () => onProgress({ phase: "waking" }),
         });
         const image = await this.#jobs.draw(modelName, request, seed, {
           ...call,
           limitMs: Math.min(this.#timeoutMs, deadlineAtMs - this.#clock.monotonicMs()),
-          onSent: () => onProgress?.({ phase: "generating" }),
+          onSent: () => onProgress({ phase: "generating" }),
         });
         this.#model.noteAwake();
         this.#hasGenerated = true;
@@ -205,6 +214,17 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   #createRequestId(): string {
     return Buffer.from(this.#random.bytes(16)).toString("hex");
   }
+}
+
+/** A listener whose failure costs no picture. */
+function toSafeListener(listener: GenerateImageOptions["onProgress"]): (progress: GenerationProgress) => void {
+  return (progress) => {
+    try {
+      listener?.(progress);
+    } catch (error) {
+      logger.warn("progress_listener_failed", { error });
+    }
+  };
 }
 
 function deadlineOver(deadlineMs: number): UpstreamError {

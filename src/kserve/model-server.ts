@@ -37,13 +37,13 @@ export interface Prediction extends VerifiedImage {
   readonly elapsedMs: number;
 }
 
+/** Checks a picture, perhaps on another thread, which takes the bytes away and gives them back. */
+export type ImageVerifier = (imageData: Buffer) => Promise<VerifiedImage & { readonly imageData: Buffer }>;
+
 /**
  * `busy`: it accepts connections but stays silent, as runtimes do while they draw;
  * `unknown`: it has no such route, so only a prediction will tell.
  */
-/** Checks a picture, perhaps on another thread, which takes the bytes away and gives them back. */
-export type ImageVerifier = (imageData: Buffer) => Promise<VerifiedImage & { readonly imageData: Buffer }>;
-
 export type Readiness = "ready" | "not_ready" | "busy" | "unknown";
 
 /** JSON around the picture: prompt, parameters, reports. */

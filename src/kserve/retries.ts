@@ -11,7 +11,7 @@ export interface RetriesOptions {
   /** On the monotonic clock; a pause that would end later is not begun. */
   readonly deadlineAtMs: number;
   readonly signal: AbortSignal;
-  readonly onProgress: ((progress: GenerationProgress) => void) | undefined;
+  readonly onProgress: (progress: GenerationProgress) => void;
 }
 
 const FIRST_BACKOFF_MS = 1000;
@@ -39,7 +39,7 @@ export class Retries {
     if (clock.monotonicMs() + delayMs >= deadlineAtMs) throw error;
     this.#used += 1;
     logger.warn("kserve_retry", { attempt: this.#used, delay_ms: Math.round(delayMs), error });
-    onProgress?.({ phase: "retrying", attempt: this.#used, delayMs });
+    onProgress({ phase: "retrying", attempt: this.#used, delayMs });
     await clock.sleep(delayMs, signal);
   }
 

@@ -12,8 +12,8 @@ export interface ModelDescription {
   /** `undefined`: the endpoint does not list its models. */
   readonly servedModels: readonly string[] | undefined;
   /** `busy`: it accepts connections but is silent, as runtimes are while they draw. */
-  readonly state: Readiness | "unreachable";
-  /** Why it is unreachable. */
+  readonly state: Readiness | "unavailable";
+  /** Why it is unavailable, such as `model_not_found`. */
   readonly errorCode?: ErrorCode;
 }
 
@@ -119,15 +119,23 @@ export class ServedModel {
   /** Never throws; takes at most 4 s. */
   async describe(call: Omit<CallOptions, "limitMs">): Promise<ModelDescription> {
     const listing = this.#listAside(call);
-    let modelName = this.#options.fixedName ?? DEFAULT_MODEL_NAME;
+    const modelName = this.#knownName ?? this.#chooseName(await listing);
     try {
-      modelName = await this.resolveName(call);
       const state = await this.#options.server.probe(modelName, { ...call, limitMs: ASIDE_LIMIT_MS });
       return { modelName, servedModels: await listing, state };
     } catch (error) {
       const errorCode = error instanceof KServeError ? error.code : "internal";
-      return { modelName, servedModels: await listing, state: "unreachable", errorCode };
+      return { modelName, servedModels: await listing, state: "unavailable", errorCode };
     }
+  }
+
+  get #knownName(): string | undefined {
+    return this.#options.fixedName ?? this.#foundName;
+  }
+
+  #chooseName(served: readonly string[] | undefined): string {
+    if (served?.length === 1) this.#foundName = served[0];
+    return this.#foundName ?? DEFAULT_MODEL_NAME;
   }
 
   async #listAside(call: Omit<CallOptions, "limitMs">): Promise<readonly string[] | undefined> {

@@ -39,7 +39,7 @@ export class MockKServeClient extends KServeClient {
   }
 
   override async describeModel(): Promise<ModelDescription> {
-    const state = this.shouldFail === false ? "ready" : "unreachable";
+    const state = this.shouldFail === false ? "ready" : "unavailable";
     return { modelName: this.#modelName, servedModels: [this.#modelName], state };
   }
 
