@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { printEnvExample, printSettingsMarkdown } from "../src/config/print-settings.ts";
 import { printErrorsMarkdown } from "./print-errors.ts";
+import { printRoutesMarkdown } from "./print-routes.ts";
 
 interface PrintedDocument {
   /** From the root of the repository. */
@@ -15,6 +16,7 @@ interface PrintedDocument {
 export const PRINTED_DOCUMENTS: readonly PrintedDocument[] = [
   { path: "docs/configuration.md", section: "settings", print: printSettingsMarkdown },
   { path: "docs/errors.md", section: "errors", print: printErrorsMarkdown },
+  { path: "docs/http-api.md", section: "routes", print: printRoutesMarkdown },
   { path: ".env.example", print: printEnvExample },
 ];
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -475,6 +475,18 @@ test("a failing store is told in public words, with Retry-After when it knows on
   const internal = await server.get(`/images/${id}/metadata`);
   assertError(internal, 500, "internal");
   assert.equal(/secret|10\.0\.0\.7|at /.test(`${answer.body.toString()}${internal.body.toString()}`), false);
+});
+
+test("every curl line of docs/http-api.md works", async () => {
+  const text = await readFile(new URL("../docs/http-api.md", import.meta.url), "utf8");
+  const calls = [...text.matchAll(/^curl (?:.*-X (\w+) )?.*http:\/\/localhost:8000([^\s']*)/gm)];
+  assert.equal(calls.length, 7);
+  for (const [line, method = "GET", path = ""] of calls) {
+    await using server = await startServer();
+    const id = await server.save();
+    const answer = await server.call(method, path.replace(/img_[0-9a-z]{26}/, id));
+    assert.deepEqual([line, answer.status], [line, 200]);
+  }
 });
 
 function assertError(answer: HttpAnswer, status: number, code: string): void {

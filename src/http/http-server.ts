@@ -142,6 +142,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const address = server.address();
       if (address === null || typeof address === "string") throw new Error("The server has no port");
       lastAddress = { host: address.address, port: address.port };
+      // Such as a connection that could not be accepted for want of file descriptors.
+      if (server.listenerCount("error") === 0) server.on("error", (error) => logger.warn("server_failed", { error }));
       return lastAddress;
     },
     baseUrl,
