@@ -143,9 +143,9 @@ export class EngineServer {
     const report = (step: number, totalSteps: number | null): void => {
       if (requestId !== undefined) this.#progress.set(requestId, { step, total_steps: totalSteps });
     };
+    report(0, null);
     try {
       return await this.#line.run(signal, async () => {
-        report(0, null);
         await this.#thread.start();
         const queueMs = this.#clock.monotonicMs() - arrivedMs;
         return { picture: await this.#thread.generate(request, { signal, onStep: report }), queueMs };

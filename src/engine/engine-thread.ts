@@ -73,7 +73,7 @@ export class EngineThread {
    */
   async generate(request: GenerationRequest, options: GenerateOptions): Promise<DrawnPicture> {
     await this.start();
-    options.signal.throwIfAborted();
+    if (options.signal.aborted) throw cancelled();
     const life = this.#life;
     if (life === undefined || this.#job !== undefined) throw new MCPImageError("internal", "The engine is not free");
     const job: Job = { id: ++this.#jobs, options, outcome: Promise.withResolvers() };
@@ -172,16 +172,21 @@ export class EngineThread {
   /** The job in flight is lost with the thread; a thread that had loaded its model is replaced. */
   #onExit(life: ThreadLife, exitCode: number): void {
     if (this.#life === life) this.#life = undefined;
-    const lost = new MCPImageError("upstream_error", `The engine's thread ended with code ${exitCode}`);
+    const lost = this.#isClosed
+      ? new MCPImageError("shutting_down", "The engine is closed")
+      : new MCPImageError("upstream_error", `The engine's thread ended with code ${exitCode}`);
     life.loaded.reject(lost);
-    const job = this.#job;
-    const isCancelled = job?.options.signal.aborted === true;
-    job?.outcome.reject(isCancelled ? new MCPImageError("cancelled", "The job was cancelled") : lost);
+    const isCancelled = this.#job?.options.signal.aborted === true;
+    this.#job?.outcome.reject(isCancelled ? cancelled() : lost);
     if (this.#isClosed || !life.isReady) return;
     life.isReady = false;
     this.#logger.warn("engine_thread_ended", { exit_code: exitCode, cancelled: isCancelled });
     void this.start().catch((error: unknown) => this.#logger.error("engine_model_failed", { error }));
   }
+}
+
+function cancelled(): MCPImageError {
+  return new MCPImageError("cancelled", "The job was cancelled");
 }
 
 function toError({ code, message, cause }: WorkerError): MCPImageError {

@@ -20,7 +20,7 @@ const HALVINGS = 3;
 /** Narrower than this part of the native side, pictures fall apart. */
 const MIN_SIDE = 0.5;
 
-/** The grid nearest to what was asked for that the model can draw well: never more latents than its native square has. */
+/** The grid nearest to what was asked for that the model can draw well: about as many latents as its native square at most. */
 export function chooseLatentSize(options: LatentSizeOptions): LatentSize {
   const { width, height, nativeSide, pixelsPerLatent, squareOnly } = options;
   if (squareOnly) return { width: nativeSide, height: nativeSide };
