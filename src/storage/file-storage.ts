@@ -93,7 +93,9 @@ export class FileStorage extends AbstractStorage {
   }
 
   override async findImages(query: FindImagesQuery = {}): Promise<ImagePage> {
+    query.signal?.throwIfAborted();
     const parsed = parseQuery(query);
+    if (!parsed.canMatch) return { records: [] };
     const parts = { root: this.#root, reader: this.#reader, legacy: this.#legacy };
     return this.#run("storage_list_failed", "Cannot list images", query.signal, async () =>
       listFiles(parts, parsed, query.signal),

@@ -11,11 +11,14 @@ export interface ParsedQuery {
   readonly createdAfterMs: number;
   /** The times that an id with this prefix can have; `undefined` when no current id has this prefix. */
   readonly timeRange: { readonly firstMs: number; readonly lastMs: number } | undefined;
+  /** False when no id of any form has this prefix: nothing needs to be looked at. */
+  readonly canMatch: boolean;
 }
 
 /** As many time characters as an id has. */
 const TIME_CHARACTERS = encodeTime(0).length;
 const LAST_ID_TIME_MS = 2 ** 48 - 1;
+const LEGACY_PREFIX = /^(?:img_)?[0-9a-f-]{0,36}$/;
 
 /** @throws {ValidationError} `invalid_argument` for a limit outside 1..1000 or a cursor that no listing gave */
 export function parseQuery(query: FindImagesQuery): ParsedQuery {
@@ -28,7 +31,9 @@ export function parseQuery(query: FindImagesQuery): ParsedQuery {
   if (query.cursor !== undefined && cursor === undefined) {
     throw invalidField("cursor", "cursor must be one that a listing gave");
   }
-  return { prefix, limit, cursor, createdAfterMs, timeRange: toTimeRange(prefix) };
+  const timeRange = toTimeRange(prefix);
+  const canMatch = timeRange !== undefined || LEGACY_PREFIX.test(prefix);
+  return { prefix, limit, cursor, createdAfterMs, timeRange, canMatch };
 }
 
 /** The time before which pictures are expired. @throws {ValidationError} `invalid_argument` for a negative TTL */

@@ -22,7 +22,10 @@ export class LegacyFiles {
   readonly #root: string;
   readonly #reader: FileReader;
   /** Also of deleted pictures, so that a listing can go on behind one. */
-  readonly #dates = new LRUCache<ImageId, number>({ max: REMEMBERED_DATES });
+  readonly #dates = new LRUCache<ImageId, number>({
+    maxSize: REMEMBERED_DATES, // `max` would take the memory for all of them at once
+    sizeCalculation: () => 1,
+  });
 
   constructor(root: string, reader: FileReader) {
     this.#root = root;

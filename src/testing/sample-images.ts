@@ -15,7 +15,7 @@ export const SAMPLE_FORMATS = Object.keys(IMAGE_FORMATS).filter((key): key is Im
 export function createSampleImage(sizeBytes = 64, format: ImageFormat = "png", seed = 0): Buffer {
   const bytes = Buffer.alloc(sizeBytes);
   for (let index = 0, state = seed + 1; index < sizeBytes; index++) {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    state = Math.imul(state, 1_103_515_245) + 12_345;
     bytes[index] = state >>> 16;
   }
   bytes.set(MAGIC[format].subarray(0, sizeBytes));
