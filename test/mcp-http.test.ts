@@ -343,7 +343,7 @@ describe("createMcpHttpHandler()", () => {
     const parts = createMcpParts();
     await using http = await serveMcpHttp({ build: parts.build });
     const sessionId = await openSession(http.url);
-    const deep = `${"[".repeat(400_000)}${"]".repeat(400_000)}`;
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
     const text = (meta: string): string =>
       `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"generate_image","arguments":{"prompt":"x","width":${deep}}${meta}}}`;
     const legacy = await post(http.url, text(""), { "mcp-session-id": sessionId });

@@ -6,17 +6,17 @@ const ANY_URL = "http://mcp.invalid/mcp";
 
 /** The request as the SDK takes it. Its body stays unread: the parsed one is passed beside it. */
 export function toWebRequest(req: IncomingMessage, signal: AbortSignal): Request {
-  const headers = new Headers();
+  const headers: [string, string][] = [];
   for (const [name, value] of Object.entries(req.headers)) {
-    if (typeof value === "string") headers.set(name, value);
-    else for (const one of value ?? []) headers.append(name, one);
+    if (typeof value === "string") headers.push([name, value]);
+    else for (const one of value ?? []) headers.push([name, one]);
   }
   return new Request(ANY_URL, { method: req.method ?? "GET", headers, signal });
 }
 
 /**
  * Writes the answer of the SDK; resolves when all of it was handed to the socket, or the client has gone.
- * The head of an event stream goes out at once: some clients give up when no header comes.
+ * The head of an event stream does not wait for its first event: some clients give up when no header comes.
  */
 export async function sendWebResponse(response: Response, res: ServerResponse, gone: AbortSignal): Promise<void> {
   const headers = Object.fromEntries(response.headers);
@@ -30,8 +30,10 @@ export async function sendWebResponse(response: Response, res: ServerResponse, g
     return;
   }
   res.writeHead(response.status, headers);
-  res.flushHeaders();
+  // Not in this turn: an answer that is ready goes out with its head in one packet.
+  const flush = setImmediate(() => res.flushHeaders());
   await sendStream(response.body, res, gone);
+  clearImmediate(flush);
   res.end();
 }
 
