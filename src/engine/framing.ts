@@ -22,6 +22,7 @@ export function isCropped(image: RgbImage, width: number, height: number): boole
 
 function chooseRegion(image: RgbImage, targetShape: number): Region {
   const misfit = targetShape / (image.width / image.height);
+  if (misfit === 1) return { left: 0, top: 0, width: image.width, height: image.height };
   const excess = Math.max(misfit, 1 / misfit);
   const keep = Math.min(MAX_STRETCH, Math.sqrt(excess)) / excess;
   if (misfit > 1) {
@@ -60,11 +61,11 @@ function detailProfile({ width, height, rgb }: RgbImage, along: "rows" | "column
       const at = (y * width + x) * 3;
       let difference = 0;
       for (let channel = at; channel < at + 3; channel++) {
-        const value = valueAt(rgb, channel);
-        difference += Math.abs(value - valueAt(rgb, channel - 3)) + Math.abs(value - valueAt(rgb, channel - width * 3));
+        const value = rgb[channel] ?? 0;
+        difference += Math.abs(value - (rgb[channel - 3] ?? 0)) + Math.abs(value - (rgb[channel - width * 3] ?? 0));
       }
       const index = along === "rows" ? y : x;
-      profile[index] = valueAt(profile, index) + difference;
+      profile[index] = (profile[index] ?? 0) + difference;
     }
   }
   return profile;

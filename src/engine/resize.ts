@@ -1,5 +1,4 @@
 import type { RgbImage } from "../core/png.ts";
-import { valueAt } from "./sample.ts";
 
 /** A part of a picture, in pixels of the picture; edges may lie between pixels. */
 export interface Region {
@@ -26,35 +25,45 @@ export function resizeImage(image: RgbImage, width: number, height: number, regi
   const columns = contributions(region.left, region.width, image.width, width);
   const rows = contributions(region.top, region.height, image.height, height);
   const narrowed = resampleRows(image, columns);
-  const rgb = new Uint8Array(width * height * CHANNELS);
   const stride = width * CHANNELS;
-  for (const [y, { first, weights }] of rows.entries()) {
-    for (let x = 0; x < stride; x++) {
-      let sum = 0;
-      for (let i = 0; i < weights.length; i++) sum += valueAt(weights, i) * valueAt(narrowed, (first + i) * stride + x);
-      rgb[y * stride + x] = toByte(sum);
-    }
-  }
+  const rgb = new Uint8Array(stride * height);
+  for (const [y, row] of rows.entries()) rgb.set(mixRows(narrowed, stride, row), y * stride);
   return { width, height, rgb };
 }
+
+// NOTE: `?? 0` in the loops below is never taken: it is the form of a checked access that compiles to fast code.
 
 /** Each row resampled to as many pixels as there are contributions, not yet rounded. */
 function resampleRows(image: RgbImage, columns: readonly Contribution[]): Float32Array {
   const result = new Float32Array(image.height * columns.length * CHANNELS);
   let target = 0;
   for (let y = 0; y < image.height; y++) {
-    const row = y * image.width * CHANNELS;
+    const row = image.rgb.subarray(y * image.width * CHANNELS, (y + 1) * image.width * CHANNELS);
     for (const { first, weights } of columns) {
-      for (let channel = 0; channel < CHANNELS; channel++) {
-        let sum = 0;
-        for (let i = 0; i < weights.length; i++) {
-          sum += valueAt(weights, i) * valueAt(image.rgb, row + (first + i) * CHANNELS + channel);
-        }
-        result[target++] = sum;
+      let [red, green, blue] = [0, 0, 0];
+      for (let i = 0, source = first * CHANNELS; i < weights.length; i++, source += CHANNELS) {
+        const weight = weights[i] ?? 0;
+        red += weight * (row[source] ?? 0);
+        green += weight * (row[source + 1] ?? 0);
+        blue += weight * (row[source + 2] ?? 0);
       }
+      result[target++] = red;
+      result[target++] = green;
+      result[target++] = blue;
     }
   }
   return result;
+}
+
+/** One target row: the weighted sum of source rows, rounded and held within a byte. */
+function mixRows(rows: Float32Array, stride: number, { first, weights }: Contribution): Uint8ClampedArray {
+  const sums = new Float32Array(stride);
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i] ?? 0;
+    const source = rows.subarray((first + i) * stride, (first + i + 1) * stride);
+    for (let x = 0; x < stride; x++) sums[x] = (sums[x] ?? 0) + weight * (source[x] ?? 0);
+  }
+  return new Uint8ClampedArray(sums);
 }
 
 function contributions(start: number, length: number, sourceSize: number, targetSize: number): Contribution[] {
@@ -80,8 +89,4 @@ function lanczos(x: number): number {
 
 function wholeOf(image: RgbImage): Region {
   return { left: 0, top: 0, width: image.width, height: image.height };
-}
-
-function toByte(value: number): number {
-  return Math.max(0, Math.min(255, Math.round(value)));
 }

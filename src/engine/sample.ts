@@ -6,7 +6,10 @@ export function weightedSum(...terms: readonly (readonly [weight: number, sample
   const length = terms[0]?.[1].length ?? 0;
   const sums = new Float64Array(length);
   for (const [weight, sample] of terms) {
-    for (let i = 0; i < length; i++) sums[i] = valueAt(sums, i) + weight * valueAt(sample, i);
+    if (sample.length !== length)
+      throw new RangeError(`Samples of ${length} and ${sample.length} numbers cannot be added`);
+    // NOTE: `?? 0` is never taken: it is the form of a checked access that compiles to fast code.
+    for (let i = 0; i < length; i++) sums[i] = (sums[i] ?? 0) + weight * (sample[i] ?? 0);
   }
   return Float32Array.from(sums);
 }

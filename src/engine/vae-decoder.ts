@@ -3,7 +3,7 @@ import type { RgbImage } from "../core/png.ts";
 import type { LatentSize } from "./latent-size.ts";
 import { requireInputs, requireOutput } from "./network-check.ts";
 import type { Network } from "./network.ts";
-import { valueAt, type Sample } from "./sample.ts";
+import type { Sample } from "./sample.ts";
 
 export interface VaeDecoderOptions {
   readonly channels: number;
@@ -48,7 +48,7 @@ function toRgb(planes: Sample, pixels: number): Uint8Array {
   const rgb = new Uint8Array(pixels * 3);
   for (let channel = 0; channel < 3; channel++) {
     for (let i = 0; i < pixels; i++) {
-      const value = valueAt(planes, channel * pixels + i);
+      const value = planes[channel * pixels + i] ?? NaN;
       if (!Number.isFinite(value))
         throw new MCPImageError("upstream_error", "The model gave numbers that are not finite");
       rgb[i * 3 + channel] = Math.max(0, Math.min(255, Math.round((value / 2 + 0.5) * 255)));
