@@ -1,0 +1,36 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
+import { build } from "esbuild";
+import { vendorOnnxruntime } from "./vendor-onnxruntime.ts";
+
+/** Builds `dist/`: the library by the compiler, the command by a bundler that splits what is loaded on first use. */
+const root = resolve(import.meta.dirname, "..");
+
+rmSync(resolve(root, "dist"), { recursive: true, force: true });
+execFileSync(process.execPath, [resolve(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
+  cwd: root,
+  stdio: "inherit",
+});
+
+await build({
+  absWorkingDir: root,
+  // Worker threads are started from their own files, which must lie beside the chunks that start them.
+  entryPoints: ["src/cli/bin.ts", "src/images/image-worker.ts", "src/engine/engine-worker.ts"],
+  entryNames: "[name]",
+  chunkNames: "chunk-[hash]",
+  outdir: "dist/cli",
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node22.19",
+  external: ["onnxruntime-web"],
+  legalComments: "linked",
+  minifySyntax: true,
+  minifyWhitespace: true,
+  // Packages in CommonJS call `require` for Node's own modules.
+  banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+});
+chmodSync(resolve(root, "dist/cli/bin.js"), 0o755);
+vendorOnnxruntime(resolve(root, "dist/vendor/onnxruntime-web"));

@@ -1,0 +1,179 @@
+import { CleanupTask } from "../cleanup/cleanup-task.ts";
+import type { Settings } from "../config/settings.ts";
+import { ConfigurationError, isErrno } from "../core/errors.ts";
+import type { ListenAddress } from "../http/base-url.ts";
+import { createHttpServer, type HttpServer } from "../http/http-server.ts";
+import { ImageService } from "../images/image-service.ts";
+import { getLogger } from "../logging/logger.ts";
+import { createMcpServerFactory } from "../mcp/create-mcp-server-factory.ts";
+import { GenerateImageTool } from "../mcp/generate-image-tool.ts";
+import { createMcpHttpHandler, type McpHttpHandler } from "../mcp/mcp-http-handler.ts";
+import type { McpServerBuilder } from "../mcp/mcp-tool.ts";
+import { FairQueue } from "../queue/fair-queue.ts";
+import type { AbstractStorage } from "../storage/abstract-storage.ts";
+import { createPrometheusMetrics } from "../telemetry/metrics.ts";
+import { createGenerator, type Generator } from "./create-generator.ts";
+import { createStorage } from "./create-storage.ts";
+
+export interface AppOptions {
+  readonly version: string;
+  /**
+   * Listen when the first URL is given out, and on a free port when the wanted one is taken: for stdio, where nobody
+   * knows the port beforehand. Default: only when `listen()` is called, and only on the wanted port.
+   */
+  readonly listenOnDemand?: boolean;
+  /** Parts that replace those of the settings; the app closes them as its own. */
+  readonly overrides?: { readonly storage?: AbstractStorage; readonly generator?: Generator };
+}
+
+/** The whole server, wired. */
+export interface App extends AsyncDisposable {
+  readonly images: ImageService;
+  readonly generator: Generator;
+  readonly cleanup: CleanupTask;
+  /** Makes MCP servers, for a transport of the caller's such as stdio. */
+  readonly buildMcpServer: McpServerBuilder;
+  /**
+   * Starts to serve and to clean, and gives the base URL; again it gives the same.
+   *
+   * @throws {ConfigurationError} `configuration_invalid` when the address cannot be listened on
+   */
+  listen(): Promise<string>;
+  /**
+   * Finishes accepted work within the shutdown timeout, then ends everything in the reverse order of its start.
+   * Safe to call twice.
+   */
+  close(): Promise<void>;
+}
+
+const logger = getLogger("app");
+
+/**
+ * Wires the server from its settings. Does no I/O: that begins with `listen()` or the first call of a tool.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`
+ */
+export function createApp(settings: Settings, options: AppOptions): App {
+  const { version, overrides = {} } = options;
+  const generator = overrides.generator ?? createGenerator(settings);
+  const storage = overrides.storage ?? createStorage(settings.storage, () => http.baseUrl());
+  const queue = new FairQueue({
+    concurrency: settings.kserve.maxConcurrency,
+    depth: settings.kserve.queueDepth,
+    timeoutMs: settings.kserve.queueTimeoutSeconds * 1000,
+  });
+  const metrics = createPrometheusMetrics({ version, queue: () => queue, sessions: () => mcp.sessions });
+  const { ttlSeconds } = settings.images;
+  const images = new ImageService({
+    storage,
+    generator: generator.images,
+    queue,
+    ttlSeconds,
+    metrics,
+    ...(options.listenOnDemand && { ensureServing: async () => void (await listen()) }),
+  });
+  const cleanup = new CleanupTask({
+    storage,
+    intervalSeconds: settings.images.cleanupIntervalSeconds,
+    ttlSeconds: ttlSeconds ?? Infinity,
+    metrics,
+  });
+  const tool = new GenerateImageTool({ images, modelName: () => generator.modelName() });
+  const buildMcpServer = createMcpServerFactory({ name: settings.service.name, version, features: [tool] });
+  const mcp = createMcpHttpHandler({
+    build: buildMcpServer,
+    maxSessions: settings.mcp.maxSessions,
+    sessionIdleSeconds: settings.mcp.sessionIdleSeconds,
+    slowTools: tool.slowTools,
+  });
+  const http = createHttpServer({
+    images,
+    mcp: async (request, response) => mcp.handle(request, response),
+    metrics,
+    metricsPrinter: metrics,
+    service: { name: settings.service.name, version },
+    health: {
+      kserve: async (signal) => ((await generator.images.healthCheck({ signal })) ? "healthy" : "unhealthy"),
+      storage: async (signal) => {
+        await storage.checkHealth({ signal });
+        return "healthy";
+      },
+    },
+    publicBaseUrl: settings.http.publicBaseUrl,
+    allowedHosts: settings.http.allowedHosts,
+    allowedOrigins: settings.http.allowedOrigins,
+  });
+
+  let listening: Promise<string> | undefined;
+  const start = async (): Promise<string> => {
+    await listenOn(http, settings.http, options.listenOnDemand ?? false);
+    cleanup.start();
+    return http.baseUrl();
+  };
+  const listen = async (): Promise<string> => {
+    listening ??= start().catch((error: unknown) => {
+      listening = undefined;
+      throw error;
+    });
+    return listening;
+  };
+  let closing: Promise<void> | undefined;
+  const shutDown = async (): Promise<void> => {
+    await listening?.catch(() => undefined);
+    await finishWork({ images, mcp, http }, settings.http.shutdownTimeoutSeconds * 1000);
+    await cleanup.stop();
+    await generator.close();
+    await storage.close();
+  };
+  const close = async (): Promise<void> => {
+    closing ??= shutDown();
+    return closing;
+  };
+  return { images, generator, cleanup, buildMcpServer, listen, close, [Symbol.asyncDispose]: close };
+}
+
+/** Accepted work may end, new work is refused; at the deadline what still runs is cancelled. */
+async function finishWork(
+  { images, mcp, http }: { images: ImageService; mcp: McpHttpHandler; http: HttpServer },
+  timeoutMs: number,
+): Promise<void> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  deadline.addEventListener("abort", () => logger.warn("shutdown_deadline_reached", { timeout_ms: timeoutMs }));
+  const finished = new AbortController();
+  const signal = AbortSignal.any([deadline, finished.signal]);
+  http.drain();
+  const drained = images.drain();
+  await Promise.race([drained, once(signal)]);
+  await mcp.close({ signal: deadline });
+  await http.close({ timeoutMs: deadline.aborted ? 0 : timeoutMs });
+  await drained;
+  finished.abort();
+}
+
+async function once(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}
+
+async function listenOn(http: HttpServer, { host, port }: ListenAddress, anyPort: boolean): Promise<void> {
+  try {
+    await http.listen({ host, port });
+  } catch (error) {
+    if (anyPort && isErrno(error, "EADDRINUSE")) {
+      await http.listen({ host, port: 0 });
+      return;
+    }
+    throw new ConfigurationError("configuration_invalid", `Cannot listen on ${host}, port ${port}: ${reason(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function reason(error: unknown): string {
+  if (isErrno(error, "EADDRINUSE")) return "the port is taken; choose another with PORT or --port";
+  if (isErrno(error, "EACCES")) return "the port needs more rights; choose one above 1023 with PORT or --port";
+  if (isErrno(error, "EADDRNOTAVAIL", "ENOTFOUND")) return "this machine does not have the address HOST";
+  return "the system refused";
+}

@@ -1,0 +1,99 @@
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { createGenerator } from "../../app/create-generator.ts";
+import { isErrno, StorageError } from "../../core/errors.ts";
+import { IMAGE_FORMATS, sniffImageFormat } from "../../core/image-format.ts";
+import { systemRandom } from "../../core/random.ts";
+import { drawImage } from "../../images/draw-image.ts";
+import { parseGenerateImageParams, toGenerateImageRequest } from "../../mcp/generate-image-params.ts";
+import { prepareSettings, type CommandContext } from "../command-context.ts";
+import { EXIT } from "../exit-code.ts";
+import { ProgressLine } from "../progress-line.ts";
+import { waitForSignal } from "../wait-for-signal.ts";
+
+export interface GenerateCommandOptions {
+  readonly envFile: string | undefined;
+  readonly prompt: string;
+  readonly negativePrompt?: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly steps?: number;
+  readonly guidance?: number;
+  readonly seed?: number;
+  readonly output?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+/** Generates one picture into a file and prints its path, or its metadata. */
+export async function generate(context: CommandContext, options: GenerateCommandOptions): Promise<number> {
+  const request = toGenerateImageRequest(
+    parseGenerateImageParams({
+      prompt: options.prompt,
+      negative_prompt: options.negativePrompt,
+      width: options.width,
+      height: options.height,
+      num_inference_steps: options.steps,
+      guidance_scale: options.guidance,
+      seed: options.seed,
+    }),
+  );
+  const { settings } = await prepareSettings(context, {
+    envFile: options.envFile,
+    desk: true,
+    requireEndpoint: true,
+  });
+  // Drawn here, so that the file's name is known, and found to be free, before minutes are spent on a picture.
+  const seed = request.seed ?? systemRandom.uint32();
+  const toPath = (extension: string): string =>
+    resolve(options.output ?? `${toFileName(options.prompt)}-${seed}.${extension}`);
+  if (!options.force && existsSync(toPath("png"))) throw alreadyThere(toPath("png"));
+  const cancel = new AbortController();
+  const ended = new AbortController();
+  void waitForSignal(ended.signal).then(() => cancel.abort());
+  await using generator = createGenerator(settings);
+  const { imageData, metadata } = await drawing();
+  ended.abort();
+
+  const extension = IMAGE_FORMATS[sniffImageFormat(imageData) ?? "png"].extension;
+  const path = toPath(extension);
+  await write(path, imageData, options.force ?? false);
+  context.stdout.write(options.json ? `${JSON.stringify({ path, metadata })}\n` : `${path}\n`);
+  return EXIT.ok;
+
+  async function drawing() {
+    using line = new ProgressLine(context.stderr);
+    return drawImage(
+      generator.images,
+      { ...request, seed },
+      {
+        signal: cancel.signal,
+        onProgress: (progress) => line.report(progress),
+      },
+    );
+  }
+}
+
+/** The first words of a prompt as a file name of letters, digits and dashes. */
+function toFileName(prompt: string): string {
+  const words = prompt
+    .toLowerCase()
+    .normalize("NFKD")
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return words.slice(0, 40).replace(/-+$/, "") || "picture";
+}
+
+async function write(path: string, imageData: Buffer, overwrite: boolean): Promise<void> {
+  try {
+    await writeFile(path, imageData, { flag: overwrite ? "w" : "wx" });
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) throw alreadyThere(path);
+    throw new StorageError("storage_write_failed", `Cannot write "${path}"`, { cause: error });
+  }
+}
+
+function alreadyThere(path: string): StorageError {
+  return new StorageError("image_exists", `Cannot write "${path}": it exists already; use --force or --output`);
+}

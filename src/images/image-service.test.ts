@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { KServeError } from "../core/errors.ts";
+import { encodePng } from "../core/png.ts";
+import type { GenerateImageOptions, GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
+import { FairQueue } from "../queue/fair-queue.ts";
+import { noMetrics } from "../telemetry/metrics.ts";
+import { isErrorWithCode } from "../testing/error-with-code.ts";
+import { createFakeClock } from "../testing/fake-clock.ts";
+import { MockStorage } from "../testing/mock-storage.ts";
+import { GENERATION_DEFAULTS } from "./draw-image.ts";
+import { ImageService, type ImageProgress } from "./image-service.ts";
+
+const NOW_MS = Date.UTC(2026, 10, 24, 12);
+const PICTURE = encodePng({ width: 1, height: 1, rgb: Uint8Array.of(1, 2, 3) });
+
+/** A generator whose jobs end when the test says so; by default at once. */
+class SteppedGenerator implements ImageGenerator {
+  readonly requests: GenerateImageRequest[] = [];
+  gate: Promise<void> = Promise.resolve();
+  failure: KServeError | undefined;
+
+  async generateImage(request: GenerateImageRequest, options: GenerateImageOptions = {}) {
+    this.requests.push(request);
+    options.onProgress?.({ phase: "generating" });
+    const aborted = new Promise<never>((_, reject) => {
+      options.signal?.addEventListener("abort", () => reject(new KServeError("cancelled", "Cancelled")));
+    });
+    await Promise.race([this.gate, aborted]);
+    if (this.failure !== undefined) throw this.failure;
+    const seed = request.seed ?? 0;
+    return {
+      imageData: PICTURE,
+      format: "png" as const,
+      metadata: {
+        prompt: request.prompt,
+        width: 1,
+        height: 1,
+        seed,
+        seed_report: { requested: seed, sent: seed, echoed: null, honoured: "unknown" as const },
+        model_name: "test-model",
+        generation_seconds: 0.5,
+        warnings: [],
+      },
+    };
+  }
+
+  async healthCheck(): Promise<boolean> {
+    return true;
+  }
+}
+
+function createService({ ttlSeconds = 3600, depth = 4 }: { ttlSeconds?: number; depth?: number } = {}) {
+  const clock = createFakeClock({ nowMs: NOW_MS });
+  const storage = new MockStorage({ clock });
+  const generator = new SteppedGenerator();
+  const queue = new FairQueue({ concurrency: 1, depth, timeoutMs: 10_000, clock });
+  const events: string[] = [];
+  const images = new ImageService({
+    storage,
+    generator,
+    queue,
+    ttlSeconds,
+    clock,
+    metrics: {
+      ...noMetrics,
+      generationEnded: (outcome) => events.push(`ended ${outcome}`),
+      rejected: (reason) => events.push(`rejected ${reason}`),
+    },
+  });
+  return { images, clock, storage, generator, queue, events };
+}
+
+// Proves: TOOL-2
+test("ImageService.generate() answers with the URL, the id and the metadata of the stored picture", async () => {
+  const { images, storage, events } = createService();
+  const response = await images.generate({ prompt: "a red circle", seed: 7 }, { clientId: "a" });
+  assert.match(response.image_id, /^img_/);
+  assert.equal(response.url, `http://127.0.0.1:8000/images/${response.image_id}`);
+  const { metadata } = response;
+  assert.equal(metadata["seed"], 7);
+  assert.equal(metadata["prompt"], "a red circle");
+  assert.equal(metadata["width"], 1);
+  assert.equal(metadata["mime_type"], "image/png");
+  assert.equal(metadata["created_at"], "2026-11-24T12:00:00.000Z");
+  assert.equal(metadata["expires_at"], "2026-11-24T13:00:00.000Z");
+  assert.equal(metadata["queue_wait_seconds"], 0);
+  assert.deepEqual(metadata["seed_report"], { requested: 7, sent: 7, echoed: null, honoured: "unknown" });
+  assert.equal(metadata["size"], storage.images.get(response.image_id)?.length);
+  assert.deepEqual(events, ["ended ok"]);
+});
+
+test("ImageService.generate() fills in the specified defaults and draws a seed, and reports that none was asked for", async () => {
+  const { images, generator } = createService();
+  const first = await images.generate({ prompt: "x" }, { clientId: "a" });
+  const second = await images.generate({ prompt: "x" }, { clientId: "a" });
+  assert.partialDeepStrictEqual(generator.requests[0], { prompt: "x", ...GENERATION_DEFAULTS });
+  assert.notEqual(first.metadata["seed"], second.metadata["seed"]);
+  assert.partialDeepStrictEqual(first.metadata["seed_report"], { requested: null, sent: first.metadata["seed"] });
+});
+
+test("ImageService.generate() marks the picture with its parameters before it stores it", async () => {
+  const { images, storage } = createService();
+  const { image_id } = await images.generate({ prompt: "a blue star" }, { clientId: "a" });
+  const stored = storage.images.get(image_id);
+  assert.equal(stored?.includes("parameters\0\0\0\0\0a blue star\nSeed: "), true);
+});
+
+test("ImageService.generate() tells the place in the queue, then each phase", async () => {
+  const { images, generator } = createService();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  generator.gate = promise;
+  const first = images.generate({ prompt: "1" }, { clientId: "a" });
+  const progress: ImageProgress[] = [];
+  const second = images.generate({ prompt: "2" }, { clientId: "b", onProgress: (step) => progress.push(step) });
+  await new Promise(setImmediate);
+  resolve();
+  await Promise.all([first, second]);
+  assert.deepEqual(
+    progress.map((step) => step.phase),
+    ["queued", "generating", "saving"],
+  );
+});
+
+// Proves: TOOL-5
+test("ImageService.generate() ends when its signal aborts, queued or drawing, and frees the place", async () => {
+  const { images, generator, queue, storage, events } = createService();
+  generator.gate = new Promise(() => undefined);
+  const drawing = new AbortController();
+  const waiting = new AbortController();
+  const first = images.generate({ prompt: "1" }, { clientId: "a", signal: drawing.signal });
+  await new Promise(setImmediate);
+  const second = images.generate({ prompt: "2" }, { clientId: "a", signal: waiting.signal });
+  await new Promise(setImmediate);
+  waiting.abort();
+  await assert.rejects(second, isErrorWithCode("cancelled"));
+  drawing.abort();
+  await assert.rejects(first, isErrorWithCode("cancelled"));
+  assert.equal(queue.running, 0);
+  assert.equal(storage.images.size, 0);
+  assert.deepEqual(events, ["rejected cancelled", "ended cancelled"]);
+});
+
+test("ImageService.generate() refuses at once when the queue is full", async () => {
+  const { images, generator, events } = createService({ depth: 0 });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  generator.gate = promise;
+  const first = images.generate({ prompt: "1" }, { clientId: "a" });
+  await new Promise(setImmediate);
+  await assert.rejects(images.generate({ prompt: "2" }, { clientId: "b" }), isErrorWithCode("queue_full"));
+  resolve();
+  await first;
+  assert.deepEqual(events, ["rejected queue_full", "ended ok"]);
+});
+
+test("ImageService.generate() stores nothing when the generator fails, and the next job runs", async () => {
+  const { images, generator, storage, events } = createService();
+  generator.failure = new KServeError("upstream_unavailable", "Refused");
+  await assert.rejects(images.generate({ prompt: "1" }, { clientId: "a" }), isErrorWithCode("upstream_unavailable"));
+  assert.equal(storage.images.size, 0);
+  generator.failure = undefined;
+  await images.generate({ prompt: "2" }, { clientId: "a" });
+  assert.deepEqual(events, ["ended upstream_unavailable", "ended ok"]);
+});
+
+// Proves: HTTP-15
+test("ImageService treats a picture as unknown from the moment its time is over", async () => {
+  const { images, clock, storage } = createService({ ttlSeconds: 60 });
+  const { image_id } = await images.generate({ prompt: "x" }, { clientId: "a" });
+  await clock.advance(59_999);
+  assert.equal((await images.getImage(image_id))?.record.image_id, image_id);
+  assert.equal((await images.getMetadata(image_id))?.image_id, image_id);
+  assert.equal((await images.listImages()).images.length, 1);
+  await clock.advance(1);
+  assert.equal(await images.getImage(image_id), undefined);
+  assert.equal(await images.getMetadata(image_id), undefined);
+  assert.deepEqual((await images.listImages()).images, []);
+  assert.equal(storage.images.size, 1);
+});
+
+test("ImageService without a time to live keeps pictures for ever", async () => {
+  const clock = createFakeClock({ nowMs: NOW_MS });
+  const service = new ImageService({
+    storage: new MockStorage({ clock }),
+    generator: new SteppedGenerator(),
+    queue: new FairQueue({ concurrency: 1, depth: 1, timeoutMs: 1000, clock }),
+    ttlSeconds: undefined,
+    clock,
+  });
+  const { image_id, metadata } = await service.generate({ prompt: "x" }, { clientId: "a" });
+  assert.equal(metadata["expires_at"], null);
+  await clock.advance(1e12);
+  const record = await service.getMetadata(image_id);
+  assert.ok(record);
+  assert.equal(service.remainingSeconds(record), Infinity);
+  assert.equal(await service.cleanupExpired(), 0);
+});
+
+test("ImageService.drain() waits for accepted jobs and refuses new ones", async () => {
+  const { images, generator } = createService();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  generator.gate = promise;
+  const job = images.generate({ prompt: "1" }, { clientId: "a" });
+  await new Promise(setImmediate);
+  let drained = false;
+  const drain = images.drain().then(() => {
+    drained = true;
+  });
+  await assert.rejects(images.generate({ prompt: "2" }, { clientId: "a" }), isErrorWithCode("shutting_down"));
+  assert.equal(drained, false);
+  resolve();
+  await job;
+  await drain;
+  assert.equal(drained, true);
+});

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { verifyImage } from "../src/core/verify-image.ts";
+import { runCommand, ServerProcess, TemporaryFolder } from "./support/server-process.ts";
+
+// Proves: CLI-1, CLI-2
+describe("mcp-image-server", () => {
+  test("--version prints the version of the package, and --help every command", async () => {
+    using home = new TemporaryFolder();
+    const packageJson = JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8"));
+    const version = await runCommand(["--version"], { home: home.path });
+    assert.deepEqual([version.exitCode, version.stdout.trim()], [0, packageJson.version]);
+    const help = await runCommand(["--help"], { home: home.path });
+    assert.equal(help.exitCode, 0);
+    for (const name of ["serve", "stdio", "generate", "config", "healthcheck", "cleanup"]) {
+      assert.match(help.stdout, new RegExp(`^  ${name}\\b`, "m"));
+    }
+  });
+
+  test("exits with 64 and says what is wrong for wrong usage", async () => {
+    using home = new TemporaryFolder();
+    const unknown = await runCommand(["sevre"], { home: home.path });
+    assert.equal(unknown.exitCode, 64);
+    assert.match(unknown.stderr, /too many arguments|unknown command 'sevre'/);
+    const number = await runCommand(["generate", "x", "--width", "wide"], { home: home.path });
+    assert.equal(number.exitCode, 64);
+    assert.match(number.stderr, /--width.*'wide'.*plain number/);
+    const range = await runCommand(["generate", "x", "--width", "5000"], { home: home.path });
+    assert.equal(range.exitCode, 64);
+    assert.match(range.stderr, /width must be an integer from 64 to 2048, got 5000/);
+  });
+
+  // Proves: SETTINGS-4
+  test("serve refuses to start without KSERVE_ENDPOINT and names it", async () => {
+    using home = new TemporaryFolder();
+    const { exitCode, stderr } = await runCommand(["serve"], { home: home.path });
+    assert.equal(exitCode, 78);
+    assert.match(stderr, /KSERVE_ENDPOINT/);
+  });
+
+  // Proves: SETTINGS-5
+  test("config check prints every fault at once and exits with 78, without the secret", async () => {
+    using home = new TemporaryFolder();
+    const settings = {
+      PORT: "80abc",
+      STORAGE_BACKEND: "s3",
+      AWS_SECRET_ACCESS_KEY: "canary-secret",
+      KSERVE_ENDPOINT: "x",
+    };
+    const { exitCode, stderr } = await runCommand(["config", "check"], { home: home.path, settings });
+    assert.equal(exitCode, 78);
+    for (const name of ["PORT", "S3_BUCKET", "AWS_ACCESS_KEY_ID", "KSERVE_ENDPOINT"])
+      assert.match(stderr, new RegExp(name));
+    assert.doesNotMatch(stderr, /canary-secret/);
+  });
+
+  test("config check accepts the defaults of a desk, from a .env file too", async () => {
+    using home = new TemporaryFolder();
+    assert.equal((await runCommand(["config", "check", "--local"], { home: home.path })).exitCode, 0);
+    writeFileSync(join(home.path, ".env"), "kserve_endpoint=http://models.example.com # ours\nUNKNOWN_NAME=1\n");
+    const checked = await runCommand(["config", "check"], { home: home.path });
+    assert.deepEqual([checked.exitCode, checked.stdout], [0, "The settings are valid\n"]);
+  });
+
+  test("config show prints each setting with its source and no secret", async () => {
+    using home = new TemporaryFolder();
+    const settings = { PORT: "9000", KSERVE_AUTH_TOKEN: "canary-token" };
+    const { exitCode, stdout } = await runCommand(["config", "show", "--local"], { home: home.path, settings });
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /PORT.*9000.*environment/);
+    assert.match(stdout, /HOST.*127\.0\.0\.1/);
+    assert.doesNotMatch(stdout, /canary-token/);
+  });
+
+  test("config docs prints the table of settings and the .env example", async () => {
+    using home = new TemporaryFolder();
+    const markdown = await runCommand(["config", "docs"], { home: home.path });
+    assert.match(markdown.stdout, /`IMAGE_TTL`/);
+    const example = await runCommand(["config", "docs", "--format", "env"], { home: home.path });
+    assert.match(example.stdout, /^#? ?IMAGE_TTL=/m);
+  });
+
+  test("generate writes a picture, prints its path, and does not overwrite", async () => {
+    using home = new TemporaryFolder();
+    const args = ["generate", "A red circle!", "--width", "96", "--height", "64", "--steps", "2", "--seed", "5"];
+    const first = await runCommand(args, { home: home.path });
+    assert.equal(first.exitCode, 0, first.stderr);
+    const path = join(home.path, "a-red-circle-5.png");
+    assert.equal(first.stdout, `${path}\n`);
+    assert.deepEqual(verifyImage(readFileSync(path)), { format: "png", width: 96, height: 64 });
+    const again = await runCommand(args, { home: home.path });
+    assert.equal(again.exitCode, 73);
+    assert.match(again.stderr, /exists already/);
+    assert.deepEqual(readdirSync(home.path), ["a-red-circle-5.png"]);
+  });
+
+  test("generate says why a model server cannot be reached and exits with 69", async () => {
+    using home = new TemporaryFolder();
+    const settings = { KSERVE_ENDPOINT: "http://127.0.0.1:9", KSERVE_MAX_RETRIES: "0" };
+    const { exitCode, stderr } = await runCommand(["generate", "x"], { home: home.path, settings });
+    assert.equal(exitCode, 69);
+    assert.match(stderr, /^mcp-image-server: .*could not be reached\n.*ECONNREFUSED/);
+    assert.deepEqual(readdirSync(home.path), []);
+  });
+
+  test("healthcheck asks the running server, and exits with 69 when there is none", async () => {
+    using home = new TemporaryFolder();
+    await using server = await ServerProcess.start({ home: home.path });
+    const alive = await runCommand(["healthcheck", "--url", server.url], { home: home.path });
+    assert.deepEqual([alive.exitCode, alive.stdout], [0, `${server.url}/livez: HTTP 200\n`]);
+    const ready = await runCommand(["healthcheck", "--ready"], {
+      home: home.path,
+      settings: { PORT: new URL(server.url).port },
+    });
+    assert.equal(ready.exitCode, 0);
+    await server.stop();
+    assert.equal((await runCommand(["healthcheck", "--url", server.url], { home: home.path })).exitCode, 69);
+  });
+
+  test("serve says that the port is taken and exits with 78", async () => {
+    using home = new TemporaryFolder();
+    await using server = await ServerProcess.start({ home: home.path });
+    const second = await runCommand(["serve", "--local", "--port", new URL(server.url).port], { home: home.path });
+    assert.equal(second.exitCode, 78);
+    assert.match(second.stderr, /port is taken/);
+  });
+
+  test("cleanup deletes what has expired and prints how many", async () => {
+    using home = new TemporaryFolder();
+    const settings = { STORAGE_PATH: join(home.path, "pictures") };
+    const { exitCode, stdout } = await runCommand(["cleanup"], { home: home.path, settings });
+    assert.deepEqual([exitCode, stdout], [0, "0 expired pictures deleted\n"]);
+  });
+});
