@@ -33,16 +33,25 @@ async function check(url: string, requirements: string): Promise<Verdict> {
   }
 }
 
-/** The table and the totals, when they are enough. */
+/** The table of scenarios, or everything when something failed. */
 function summaryOf({ passed, report }: Verdict): string {
   const start = report.lastIndexOf("=== SUMMARY ===");
   return passed && start !== -1 ? report.slice(start) : report;
+}
+
+/** The totals of what is required: the suite's own total counts extensions and drafts too. */
+function totalsOf({ report }: Verdict): string {
+  const unscored = new Set(Array.from(report.matchAll(/^ {2}[✓✗] (\S+) \(/gm), ([, name]) => name));
+  const rows = Array.from(report.matchAll(/^[✓✗] (\S+): (\d+) passed, (\d+) failed$/gm));
+  const required = rows.filter(([, name]) => !unscored.has(name));
+  const sum = (column: number): number => required.reduce((total, row) => total + Number(row[column]), 0);
+  return `${required.length} required scenarios, ${sum(2)} checks passed, ${sum(3)} failed`;
 }
 
 await using fixture = await serveFixture();
 for (const requirements of REQUIREMENTS) {
   const verdict = await check(fixture.url, requirements);
   console.log(`\n=== Server requirements of ${requirements}\n${summaryOf(verdict)}`);
-  console.log(`${requirements}: ${verdict.passed ? "passed" : "FAILED"}`);
+  console.log(`${requirements}: ${verdict.passed ? "passed" : "FAILED"} (${totalsOf(verdict)})`);
   if (!verdict.passed) process.exitCode = 1;
 }
