@@ -1,0 +1,141 @@
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, open, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { PACKAGES, toConfiguration } from "./ceph-setup.ts";
+
+/**
+ * A real S3 server for tests: the RADOS gateway of Ceph, in memory, from Debian's packages. They are unpacked into a
+ * cache folder and touch nothing else; no right of root is needed once `apt-get update` was run.
+ */
+export interface CephRgw extends AsyncDisposable {
+  readonly url: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Ends the three processes and removes their folder. */
+  stop(): Promise<void>;
+}
+
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 5000;
+const TRIPLETS: Readonly<Record<string, string>> = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" };
+const run = promisify(execFile);
+
+export async function startCephRgw(): Promise<CephRgw> {
+  const packagesFolder = await unpackPackages();
+  const folder = await mkdtemp(join(tmpdir(), "ceph-rgw-"));
+  const processes: ChildProcess[] = [];
+  const stop = async (): Promise<void> => {
+    for (const child of processes.toReversed()) await end(child);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await startIn(folder, packagesFolder, processes)), stop, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startIn(
+  folder: string,
+  packagesFolder: string,
+  processes: ChildProcess[],
+): Promise<Pick<CephRgw, "url" | "accessKeyId" | "secretAccessKey">> {
+  const [monitorPort, gatewayPort] = [await findFreePort(), await findFreePort()];
+  const triplet = TRIPLETS[process.arch] ?? "";
+  const libraries = join(packagesFolder, "usr/lib", triplet);
+  const env = {
+    ...process.env,
+    PATH: `${join(packagesFolder, "usr/bin")}:${process.env["PATH"] ?? ""}`,
+    LD_LIBRARY_PATH: [libraries, join(libraries, "ceph"), join(packagesFolder, "lib", triplet)].join(":"),
+    PYTHONPATH: join(packagesFolder, "usr/lib/python3/dist-packages"),
+  };
+  const configuration = join(folder, "ceph.conf");
+  const fsid = randomUUID();
+  const osdId = randomUUID();
+  for (const part of ["mon", "osd"]) await mkdir(join(folder, part));
+  await writeFile(join(folder, "keyring"), "");
+  await writeFile(configuration, toConfiguration({ folder, libraries, fsid, monitorPort, gatewayPort }));
+
+  const call = async (command: string, ...args: readonly string[]): Promise<string> =>
+    (await run(command, args, { env, timeout: START_TIMEOUT_MS })).stdout;
+  const start = async (command: string, ...args: readonly string[]): Promise<ChildProcess> => {
+    const log = await open(join(folder, `${command}.out`), "w");
+    const child = spawn(command, ["-c", configuration, ...args, "-f"], { env, stdio: ["ignore", log.fd, log.fd] });
+    processes.push(child);
+    await once(child, "spawn");
+    await log.close();
+    return child;
+  };
+
+  const monitors = join(folder, "monmap");
+  await call("monmaptool", "--create", "--addv", "a", `[v1:127.0.0.1:${monitorPort}/0]`, "--fsid", fsid, monitors);
+  await call("ceph-mon", "-c", configuration, "--mkfs", "-i", "a", "--monmap", monitors);
+  await start("ceph-mon", "-i", "a");
+  await call("ceph", "-c", configuration, "--connect-timeout", "30", "osd", "new", osdId, "0");
+  await call("ceph", "-c", configuration, "osd", "crush", "add", "osd.0", "1.0", "root=default", "host=localhost");
+  await call("ceph-osd", "-c", configuration, "-i", "0", "--mkfs", "--osd-uuid", osdId);
+  await start("ceph-osd", "-i", "0");
+  const url = `http://127.0.0.1:${gatewayPort}`;
+  await waitForAnswer(url, await start("radosgw", "-n", "client.rgw"));
+  const keys = { accessKeyId: `AK${randomUUID()}`, secretAccessKey: randomUUID() };
+  const userArgs = ["--uid", "test", "--display-name", "test"];
+  const keyArgs = ["--access-key", keys.accessKeyId, "--secret-key", keys.secretAccessKey];
+  await call("radosgw-admin", "-c", configuration, "user", "create", ...userArgs, ...keyArgs);
+  return { url, ...keys };
+}
+
+/** Gives the folder into which the packages are unpacked; downloads them the first time. */
+async function unpackPackages(): Promise<string> {
+  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "mcp-image-server", "ceph");
+  const unpacked = join(cache, "root");
+  if (existsSync(join(cache, "complete"))) return unpacked;
+  const downloads = join(cache, "packages");
+  await mkdir(downloads, { recursive: true });
+  const download = async (): Promise<unknown> =>
+    run("apt-get", ["download", "-o", "APT::Sandbox::User=root", ...PACKAGES], { cwd: downloads });
+  await download().catch(async () => {
+    await run("apt-get", ["update"]); // the lists of packages are missing or too old
+    await download();
+  });
+  for (const name of await readdir(downloads)) await run("dpkg", ["-x", join(downloads, name), unpacked]);
+  await writeFile(join(cache, "complete"), "");
+  return unpacked;
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (typeof address !== "object" || address === null) throw new Error("Cannot find a free port");
+  return address.port;
+}
+
+async function waitForAnswer(url: string, child: ChildProcess): Promise<void> {
+  const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`radosgw ended with status ${child.exitCode}`);
+    const answer = await fetch(url, { signal }).catch(() => undefined);
+    await answer?.body?.cancel();
+    if (answer?.ok === true) return;
+    await sleep(100, undefined, { signal });
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+  await ended;
+  clearTimeout(timer);
+}
