@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
 import type { RgbImage } from "../core/png.ts";
-import { frameImage, isCropped } from "./framing.ts";
+import { frameImage, isReshaped } from "./framing.ts";
 import type { GenerationRequest } from "./generation-request.ts";
 import { applyGuidance, isGuided, type Guidance } from "./guidance.ts";
 import { chooseLatentSize, type LatentSize } from "./latent-size.ts";
@@ -115,7 +115,7 @@ export class DiffusionPipeline {
     const denoisedMs = this.#clock.monotonicMs();
     const drawn = await this.#decoder.decode(sample, size);
     const decodedMs = this.#clock.monotonicMs();
-    if (isCropped(drawn, width, height)) {
+    if (isReshaped(drawn, width, height)) {
       warnings.push(`drawn as ${drawn.width}x${drawn.height}, then stretched and cropped to ${width}x${height}`);
     }
     const image = frameImage(drawn, width, height);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { RgbImage } from "../core/png.ts";
-import { frameImage, isCropped } from "./framing.ts";
+import { frameImage, isReshaped } from "./framing.ts";
 import { chooseLatentSize } from "./latent-size.ts";
 import { resizeImage } from "./resize.ts";
 
@@ -48,8 +48,8 @@ test("frameImage() gives exactly the size, and no cut for the same shape", () =>
   const image = paint(32, 32, (x, y) => x + y);
   const framed = frameImage(image, 96, 64);
   assert.deepEqual([framed.width, framed.height, framed.rgb.length], [96, 64, 96 * 64 * 3]);
-  assert.equal(isCropped(image, 64, 64), false);
-  assert.equal(isCropped(image, 96, 64), true);
+  assert.equal(isReshaped(image, 64, 60), false);
+  assert.equal(isReshaped(image, 96, 64), true);
   assert.deepEqual(frameImage(image, 64, 64), resizeImage(image, 64, 64));
 });
 

@@ -15,9 +15,10 @@ export function frameImage(image: RgbImage, width: number, height: number): RgbI
   return resizeImage(image, width, height, chooseRegion(image, width / height));
 }
 
-/** True when framing to this size would cut something off. */
-export function isCropped(image: RgbImage, width: number, height: number): boolean {
-  return Math.abs(Math.log((width * image.height) / (height * image.width))) > 0.01;
+/** True when framing to this size changes the shape by more than a tenth. */
+export function isReshaped(image: RgbImage, width: number, height: number): boolean {
+  const misfit = (width * image.height) / (height * image.width);
+  return Math.max(misfit, 1 / misfit) > 1.1;
 }
 
 function chooseRegion(image: RgbImage, targetShape: number): Region {
