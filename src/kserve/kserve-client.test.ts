@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { Secret } from "../core/secret.ts";
 import { verifyImage } from "../core/verify-image.ts";
+import { HOP_ANSWERS } from "../testing/hop-answers.ts";
 import { BENCH_REQUEST, createKServeBench, failureOf } from "../testing/kserve-bench.ts";
 import { KServeClient } from "./kserve-client.ts";
 
@@ -182,11 +183,22 @@ suite("KServeClient, waking", () => {
     const gets = (): number => bench.runtime.requests.length - bench.runtime.posts.length;
     await bench.generate();
     assert.equal(gets(), 1);
+    await bench.clock.advance(59_999);
+    await bench.generate();
+    await bench.clock.advance(59_999);
     await bench.generate();
     assert.equal(gets(), 1);
     await bench.clock.advance(60_000);
     await bench.generate();
     assert.equal(gets(), 2);
+  });
+
+  test("asks again after a job that failed", async () => {
+    await using bench = await createKServeBench({ modelName: "model" });
+    bench.runtime.script({ kind: "answer", answer: HOP_ANSWERS.queueFull });
+    await bench.generate();
+    const methods = bench.runtime.requests.map((request) => request.method);
+    assert.deepEqual(methods, ["GET", "POST", "GET", "POST"]);
   });
 
   test("waits for a model that is loading without taking retries", async () => {
@@ -294,7 +306,7 @@ suite("KServeClient.describeModel()", () => {
 
 suite("KServeClient.close()", () => {
   test("waits for the picture in flight and may be called twice", async () => {
-    await using bench = await createKServeBench();
+    await using bench = await createKServeBench({ maxRetries: 0 });
     bench.runtime.script({ kind: "hold" });
     const work = bench.generate();
     await bench.runtime.waitForRequests("POST");

@@ -191,7 +191,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
         });
         const image = await this.#jobs.draw(modelName, request, seed, {
           ...call,
-          limitMs: Math.min(this.#timeoutMs, deadlineAtMs - this.#clock.monotonicMs()),
+          limitMs: this.#timeoutMs,
           onSent: () => onProgress({ phase: "generating" }),
         });
         this.#model.noteAwake();

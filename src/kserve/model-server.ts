@@ -135,18 +135,13 @@ export class ModelServer {
     return { modelName, instance: undefined, nowMs: this.#clock.nowMs() };
   }
 
-  get #maxBodyBytes(): number {
-    return Math.ceil((this.#maxImageBytes * 4) / 3) + MAX_ENVELOPE_BYTES;
-  }
-
   #openScanner(headers: IncomingHttpHeaders): PictureScanner {
     const expectedBodyBytes = Number(headers["content-length"] ?? 0);
-    if (expectedBodyBytes > this.#maxBodyBytes) throw pictureTooLarge(this.#maxImageBytes);
     return new PictureScanner({ maxImageBytes: this.#maxImageBytes, expectedBodyBytes });
   }
 
   #bounded(scanner: PictureScanner): { write(chunk: Buffer): void } {
-    let restBytes = this.#maxBodyBytes;
+    let restBytes = Math.ceil((this.#maxImageBytes * 4) / 3) + MAX_ENVELOPE_BYTES;
     return {
       write: (chunk) => {
         restBytes -= chunk.length;
