@@ -39,6 +39,8 @@ export interface FakeS3Response {
 
 export interface FakeS3State {
   readonly buckets: Map<string, FakeS3Bucket>;
+  /** Keys that DeleteObjects may not delete. */
+  readonly protectedKeys: Set<string>;
   readonly nowMs: () => number;
   /** False: `If-None-Match` on a PUT is answered 501, as by OpenStack Swift. */
   readonly supportsConditionalWrites: boolean;
@@ -123,7 +125,7 @@ function deleteObjects(request: FakeS3Request, bucket: FakeS3Bucket, state: Fake
   if (keys.length === 0 || keys.length > MAX_KEYS) return toErrorResponse(400, "MalformedXML");
   const errors: string[] = [];
   for (const key of keys) {
-    if (key.endsWith("-undeletable"))
+    if (state.protectedKeys.has(key))
       errors.push(`<Error><Key>${toXmlText(key)}</Key><Code>AccessDenied</Code></Error>`);
     else bucket.delete(key);
   }

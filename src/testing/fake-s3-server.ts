@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { systemClock, type Clock } from "../core/clock.ts";
@@ -39,12 +39,18 @@ export interface FakeS3ServerOptions extends Partial<
 export interface FakeS3Server extends AsyncDisposable {
   readonly url: string;
   readonly buckets: Map<string, FakeS3Bucket>;
+  /** Keys that DeleteObjects answers with AccessDenied. */
+  readonly protectedKeys: Set<string>;
   /** The operations asked for, in order; a test may empty it. */
   readonly operations: FakeS3Operation[];
   /** Connections that are open now. */
   readonly connections: number;
   /** The next `times` (default 1) requests fail so; only those of `operation` when it is given. */
   failNext(fault: FakeS3Fault, options?: { readonly times?: number; readonly operation?: FakeS3Operation }): void;
+  /** Forgets the faults that did not come to pass. */
+  clearFaults(): void;
+  /** Resolves when the next request has been read and is about to be answered, or not. */
+  waitForOperation(): Promise<void>;
   /** Safe to call twice; breaks open connections. */
   close(): Promise<void>;
 }
@@ -63,11 +69,13 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
   const accessKeyId = options.accessKeyId ?? FAKE_S3_ACCESS_KEY_ID;
   const state: FakeS3State = {
     buckets: new Map((options.buckets ?? []).map((name) => [name, new Map()])),
+    protectedKeys: new Set(),
     nowMs: () => clock.nowMs(),
     supportsConditionalWrites: options.supportsConditionalWrites ?? true,
     requiresContentMd5: options.requiresContentMd5 ?? false,
   };
   const operations: FakeS3Operation[] = [];
+  const requests = new EventEmitter();
   let faults: PlannedFault[] = [];
   let connections = 0;
 
@@ -83,6 +91,7 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
     outgoing.setHeader("date", new Date(clock.nowMs()).toUTCString());
     const request = await parseRequest(incoming);
     operations.push(request.operation);
+    setImmediate(() => requests.emit("request"));
     const fault = takeFault(request.operation);
     if (fault?.kind === "hang") return;
     if (fault?.kind === "error") {
@@ -122,12 +131,19 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
   return {
     url: `http://127.0.0.1:${port}`,
     buckets: state.buckets,
+    protectedKeys: state.protectedKeys,
     operations,
     get connections() {
       return connections;
     },
     failNext: (fault, { times = 1, operation } = {}) => {
       faults.push({ fault, operation, left: times });
+    },
+    clearFaults: () => {
+      faults = [];
+    },
+    waitForOperation: async () => {
+      await once(requests, "request");
     },
     close,
     [Symbol.asyncDispose]: close,
