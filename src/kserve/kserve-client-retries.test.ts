@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { ErrorCode } from "../core/errors.ts";
 import { HOP_ANSWERS } from "../testing/hop-answers.ts";
-import { advanceUntil, createKServeBench, delaysOf, failureOf } from "../testing/kserve-bench.ts";
+import { advanceUntil, BENCH_REQUEST, createKServeBench, delaysOf, failureOf } from "../testing/kserve-bench.ts";
 
 suite("KServeClient, retries", () => {
   const notExecuted: [string, keyof typeof HOP_ANSWERS, ErrorCode][] = [
@@ -123,6 +123,25 @@ suite("KServeClient, retries", () => {
     const error = await work;
     assert.equal(error.code, "upstream_connection_lost");
     assert.deepEqual(error.details, { elapsed_seconds: 1, maybe_running: true });
+  });
+
+  test("keep the process alive in a pause", async () => {
+    await using bench = await createKServeBench({ maxRetries: 1 });
+    await bench.runtime.close();
+    const countTimers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const before = countTimers();
+    let during = 0;
+    await failureOf(
+      bench.client.generateImage(BENCH_REQUEST, {
+        onProgress: (event) => {
+          if (event.phase !== "retrying") return;
+          during = countTimers();
+          void bench.clock.advance(event.delayMs);
+        },
+      }),
+    );
+    assert.equal(during, before + 1);
+    assert.equal(countTimers(), before);
   });
 
   test("reach nobody when nobody listens, as often as allowed", async () => {

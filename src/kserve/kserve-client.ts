@@ -53,6 +53,8 @@ const DEFAULT_MAX_RETRIES = 3;
 const DEFAULT_MAX_IMAGE_BYTES = 10 * 1024 * 1024;
 /** A cold start on a GPU node: schedule, pull, load. */
 const WAKE_ALLOWANCE_SECONDS = 300;
+/** Any time will do. */
+const KEEP_ALIVE_MS = 60_000;
 /** Characters that a request id may have on the wire. */
 const OUTSIDE_REQUEST_ID = /[^\w.:-]/g;
 const MAX_REQUEST_ID = 128;
@@ -103,9 +105,12 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   async generateImage(request: GenerateImageRequest, options: GenerateImageOptions = {}): Promise<GeneratedImage> {
     const work = this.#withDeadline(request, options);
     this.#inFlight.add(work);
+    // The clock's timers let a process end, which in a script would end it inside a pause between two attempts.
+    const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS);
     try {
       return await work;
     } finally {
+      clearInterval(keepAlive);
       this.#inFlight.delete(work);
     }
   }
