@@ -1,18 +1,16 @@
 import { systemClock, type Clock } from "../core/clock.ts";
-import { MCPImageError } from "../core/errors.ts";
 import type { RgbImage } from "../core/png.ts";
+import { denoise, type OnStep } from "./denoise.ts";
 import { frameImage, isReshaped } from "./framing.ts";
 import type { GenerationRequest } from "./generation-request.ts";
-import { applyGuidance, isGuided, type Guidance } from "./guidance.ts";
-import { chooseLatentSize, type LatentSize } from "./latent-size.ts";
+import { isGuided, type Guidance } from "./guidance.ts";
+import { chooseLatentSize } from "./latent-size.ts";
 import { loadModelLayout, type ModelLayout } from "./model-layout.ts";
 import { loadOnnxNetwork, loadOnnxRuntime } from "./onnx-network.ts";
-import { weightedSum, type Sample } from "./sample.ts";
 import { createScheduler, type SchedulerName } from "./schedulers/create-scheduler.ts";
 import type { SchedulerFactory } from "./schedulers/scheduler.ts";
-import { TextEncoder, type PromptStates } from "./text-encoder.ts";
+import { TextEncoder } from "./text-encoder.ts";
 import { loadTokenizer } from "./tokenizer.ts";
-import { TorchRandom } from "./torch-random.ts";
 import { Unet } from "./unet.ts";
 import { VaeDecoder } from "./vae-decoder.ts";
 
@@ -44,9 +42,6 @@ export interface GenerationTimings {
   readonly resizeMs: number;
 }
 
-/** Called before each call of the U-Net and once at the end; may throw to end the run. */
-export type OnStep = (step: number, totalSteps: number) => void;
-
 /** Text to picture: tokens, text encoder, denoising loop, decoder, resampling. One run at a time. */
 export class DiffusionPipeline {
   readonly modelName: string;
@@ -60,7 +55,7 @@ export class DiffusionPipeline {
   private constructor(parts: PipelineParts) {
     this.modelName = parts.layout.name;
     this.#layout = parts.layout;
-    this.#scheduler = createScheduler(parts.layout.schedulerConfig);
+    this.#scheduler = parts.scheduler;
     this.#textEncoder = parts.textEncoder;
     this.#unet = parts.unet;
     this.#decoder = parts.decoder;
@@ -72,47 +67,44 @@ export class DiffusionPipeline {
     const layout = await loadModelLayout(modelPath);
     const { paths, promptLength: length, skipUnknownWords } = layout;
     const tokenizer = await loadTokenizer(paths.tokenizer, { length, skipUnknownWords });
+    const scheduler = createScheduler(layout.schedulerConfig);
     const runtime = await loadOnnxRuntime(runtimeUrl);
     const textEncoder = new TextEncoder(tokenizer, await loadOnnxNetwork(runtime, paths.textEncoder));
     const unet = new Unet(await loadOnnxNetwork(runtime, paths.unet));
     const decoder = new VaeDecoder(await loadOnnxNetwork(runtime, paths.vaeDecoder), layout.latents);
-    return new DiffusionPipeline({ layout, textEncoder, unet, decoder, clock });
+    return new DiffusionPipeline({ layout, scheduler, textEncoder, unet, decoder, clock });
   }
 
   async generate(request: GenerationRequest, onStep: OnStep): Promise<Generation> {
-    const { defaults, latents } = this.#layout;
-    const nativePixels = latents.nativeSide * latents.pixelsPerLatent;
-    const width = request.width ?? nativePixels;
-    const height = request.height ?? nativePixels;
-    const steps = request.numInferenceSteps ?? defaults.numInferenceSteps;
-    const guidance = { scale: request.guidanceScale ?? defaults.guidanceScale, rescale: defaults.guidanceRescale };
+    const { latents } = this.#layout;
+    const { width, height, numInferenceSteps, guidance } = this.#withDefaults(request);
     const warnings: string[] = [];
-
     const startedMs = this.#clock.monotonicMs();
+
     const prompts = isGuided(guidance) ? [request.negativePrompt ?? "", request.prompt] : [request.prompt];
-    const conditioning = await this.#textEncoder.encode(prompts);
-    warnings.push(...conditioning.warnings);
+    const encoded = await this.#textEncoder.encode(prompts);
+    warnings.push(...encoded.warnings);
     if (request.negativePrompt !== undefined && !isGuided(guidance)) {
       warnings.push("negative_prompt has no effect while guidance_scale is 1 or less");
     }
-
     const encodedMs = this.#clock.monotonicMs();
-    const size = chooseLatentSize({ width, height, ...latents });
-    const run = this.#scheduler.start(steps);
-    const usedSteps = Math.min(steps, run.timesteps.length);
-    if (usedSteps < steps) warnings.push(`num_inference_steps was limited to ${usedSteps}, all that the scheduler has`);
-    const random = new TorchRandom(request.seed);
-    const noise = random.normals(latents.channels * size.width * size.height);
-    let sample = weightedSum([run.initialNoiseScale, noise]);
-    for (const [index, timestep] of run.timesteps.entries()) {
-      onStep(index, run.timesteps.length);
-      const input = run.scaleModelInput(sample, index);
-      const modelOutput = await this.#predict(input, size, timestep, conditioning.states, guidance);
-      sample = run.step({ index, modelOutput, sample, normals: (count) => random.normals(count) });
-    }
-    onStep(run.timesteps.length, run.timesteps.length);
 
+    const size = chooseLatentSize({ width, height, ...latents });
+    const scheduler = this.#scheduler.start(numInferenceSteps);
+    const steps = Math.min(numInferenceSteps, scheduler.timesteps.length);
+    if (steps < numInferenceSteps) warnings.push(`num_inference_steps was limited to the scheduler's ${steps}`);
+    const sample = await denoise({
+      unet: this.#unet,
+      scheduler,
+      channels: latents.channels,
+      size,
+      seed: request.seed,
+      states: encoded.states,
+      guidance,
+      onStep,
+    });
     const denoisedMs = this.#clock.monotonicMs();
+
     const drawn = await this.#decoder.decode(sample, size);
     const decodedMs = this.#clock.monotonicMs();
     if (isReshaped(drawn, width, height)) {
@@ -121,7 +113,7 @@ export class DiffusionPipeline {
     const image = frameImage(drawn, width, height);
     return {
       image,
-      settings: { width, height, numInferenceSteps: usedSteps, guidanceScale: guidance.scale, seed: request.seed },
+      settings: { width, height, numInferenceSteps: steps, guidanceScale: guidance.scale, seed: request.seed },
       native: { width: drawn.width, height: drawn.height },
       scheduler: this.#scheduler.name,
       warnings,
@@ -134,21 +126,26 @@ export class DiffusionPipeline {
     };
   }
 
-  async #predict(
-    sample: Sample,
-    size: LatentSize,
-    timestep: number,
-    states: readonly PromptStates[],
-    guidance: Guidance,
-  ): Promise<Sample> {
-    const [first, second] = await this.#unet.predict(sample, size, timestep, states);
-    if (first === undefined) throw new MCPImageError("internal", "The U-Net gave no output");
-    return second === undefined ? first : applyGuidance(guidance, first, second);
+  #withDefaults(request: GenerationRequest): {
+    width: number;
+    height: number;
+    numInferenceSteps: number;
+    guidance: Guidance;
+  } {
+    const { defaults, latents } = this.#layout;
+    const nativePixels = latents.nativeSide * latents.pixelsPerLatent;
+    return {
+      width: request.width ?? nativePixels,
+      height: request.height ?? nativePixels,
+      numInferenceSteps: request.numInferenceSteps ?? defaults.numInferenceSteps,
+      guidance: { scale: request.guidanceScale ?? defaults.guidanceScale, rescale: defaults.guidanceRescale },
+    };
   }
 }
 
 interface PipelineParts {
   readonly layout: ModelLayout;
+  readonly scheduler: { readonly name: SchedulerName; readonly start: SchedulerFactory };
   readonly textEncoder: TextEncoder;
   readonly unet: Unet;
   readonly decoder: VaeDecoder;

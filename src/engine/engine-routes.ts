@@ -107,8 +107,8 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 
 function toErrorAnswer(error: unknown): Answer {
   const { httpStatus, publicMessage } = toMcpImageError(error);
-  // Inside a model server a failure of the model is its own, not that of a server behind it.
-  return refuse(httpStatus === 502 ? 500 : httpStatus, publicMessage);
+  // A failure of the model is this server's own, not that of a server behind it.
+  return refuse(httpStatus > 500 && httpStatus !== 503 ? 500 : httpStatus, publicMessage);
 }
 
 function ok(body: object): Answer {

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import { systemClock, type Clock } from "../core/clock.ts";
-import { MCPImageError } from "../core/errors.ts";
+import { MCPImageError, type ErrorCode } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
 import { answerEngineRequest, type EngineService, type PredictOptions } from "./engine-routes.ts";
@@ -133,6 +133,12 @@ export class EngineServer {
     };
   }
 
+  /** The answer has only public words, so the cause is told here. */
+  #logFailure(error: unknown): void {
+    if (error instanceof MCPImageError && OUTCOMES_OF_NO_CONCERN.includes(error.code)) return;
+    this.#logger.error("engine_job_failed", { error });
+  }
+
   async #draw(
     request: GenerationRequest,
     options: PredictOptions,
@@ -150,11 +156,16 @@ export class EngineServer {
         const queueMs = this.#clock.monotonicMs() - arrivedMs;
         return { picture: await this.#thread.generate(request, { signal, onStep: report }), queueMs };
       });
+    } catch (error) {
+      this.#logFailure(error);
+      throw error;
     } finally {
       if (requestId !== undefined) this.#progress.delete(requestId);
     }
   }
 }
+
+const OUTCOMES_OF_NO_CONCERN: readonly ErrorCode[] = ["cancelled", "queue_full", "shutting_down"];
 
 /** One prediction in the form of the diffusers runtimes for KServe, with everything that was really used. */
 function toPrediction(modelName: string, request: GenerationRequest, picture: DrawnPicture, queueMs: number): object {

@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { InferenceSession, Tensor } from "onnxruntime-web";
 import type * as OnnxRuntimeModule from "onnxruntime-web";
-import { ConfigurationError, isErrno } from "../core/errors.ts";
+import { ConfigurationError, isErrno, MCPImageError } from "../core/errors.ts";
 import { fromHalfFloatBits, toHalfFloatBits } from "./half-float.ts";
 import type { InputTensor, Network, OutputTensor, TensorSpec } from "./network.ts";
 
@@ -42,12 +42,20 @@ export async function loadOnnxNetwork(runtime: OnnxRuntime, path: string): Promi
       const tensors = Object.entries(feeds).map(([name, input]): [string, Tensor] => {
         return [name, toTensor(runtime, typeOf.get(name) ?? "float32", input)];
       });
-      const results = await session.run(Object.fromEntries(tensors), [output]);
+      const results = await session.run(Object.fromEntries(tensors), [output]).catch((error: unknown) => {
+        throw toRunError(path, error);
+      });
       const result = results[output];
       if (result === undefined) throw new Error(`Network "${path}" has no output "${output}"`);
       return toOutput(result);
     },
   };
+}
+
+function toRunError(path: string, error: unknown): MCPImageError {
+  const isOutOfMemory = /bad_alloc|out of memory|allocation failed|failed to allocate/i.test(String(error));
+  const code = isOutOfMemory ? "out_of_memory" : "upstream_error";
+  return new MCPImageError(code, `Cannot run network "${path}"`, { cause: error });
 }
 
 async function readModel(path: string): Promise<Uint8Array> {

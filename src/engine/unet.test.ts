@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ConfigurationError } from "../core/errors.ts";
+import { ConfigFile } from "./config-file.ts";
+import { denoise } from "./denoise.ts";
 import { applyGuidance, isGuided } from "./guidance.ts";
 import { fromHalfFloatBits, toHalfFloatBits } from "./half-float.ts";
 import type { InputTensor, Network, TensorSpec } from "./network.ts";
 import { standardDeviation } from "./sample.ts";
+import { createScheduler } from "./schedulers/create-scheduler.ts";
 import { Unet } from "./unet.ts";
 
 const SAMPLE: TensorSpec = { name: "sample", type: "float32", shape: ["batch", 1, "height", "width"] };
@@ -60,6 +63,29 @@ test("Unet refuses a network that lacks an input or wants one more, by name", ()
   };
   refused([SAMPLE, TIMESTEP], /fake\.onnx": it has no input "encoder_hidden_states"/);
   refused([SAMPLE, TIMESTEP, STATES, { ...STATES, name: "text_embeds" }], /wants the input text_embeds/);
+});
+
+test("denoise() asks the network once per step without guidance, and about both prompts with it", async () => {
+  const config = new ConfigFile("scheduler_config.json", { _class_name: "DDIMScheduler", clip_sample: false });
+  const ask = async (scale: number): Promise<(readonly number[] | undefined)[]> => {
+    const network = fakeNetwork([{ ...SAMPLE, shape: [1, 1, 4, 4] }, TIMESTEP, STATES]);
+    const seen: string[] = [];
+    const sample = await denoise({
+      unet: new Unet(network),
+      scheduler: createScheduler(config).start(3),
+      channels: 1,
+      size: { width: 4, height: 4 },
+      seed: 0,
+      states: scale > 1 ? PROMPTS : PROMPTS.slice(1),
+      guidance: { scale, rescale: 0 },
+      onStep: (step, total) => seen.push(`${step} of ${total}`),
+    });
+    assert.equal(sample.length, 16);
+    assert.deepEqual(seen, ["0 of 3", "1 of 3", "2 of 3", "3 of 3"]);
+    return network.calls.map((call) => [...(call["timestep"]?.values ?? [])]);
+  };
+  assert.deepEqual(await ask(1), [[666], [333], [0]]);
+  assert.deepEqual(await ask(2), [[666], [666], [333], [333], [0], [0]]);
 });
 
 test("applyGuidance() goes from the negative output through the positive one and beyond", () => {
