@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
+import fc from "fast-check";
 import { isErrno } from "../src/core/errors.ts";
 import { PNG_SIGNATURE } from "../src/core/image-format.ts";
 import { createHttpServer } from "../src/http/http-server.ts";
@@ -68,6 +69,29 @@ test("what is no request is refused as JSON and ends the connection, and the ser
     assert.equal(received.includes("\r\nConnection: close\r\n"), true);
   }
   assert.equal((await server.get("/livez")).status, 200);
+});
+
+test("3,000 garbled requests neither break the server nor get an answer of 5xx", async () => {
+  await using server = await startServer();
+  const id = await server.save();
+  const whole = `GET /images/${id} ${HEAD}Range: bytes=0-9\r\nIf-None-Match: "a"\r\n\r\nPOST /mcp ${HEAD}Content-Length: 2\r\n\r\n{}`;
+  const edit = fc.record({ at: fc.nat(whole.length), remove: fc.nat(9), insert: fc.string({ unit: "binary-ascii" }) });
+  const garbled = fc
+    .array(edit, { minLength: 1, maxLength: 4 })
+    .map((edits) =>
+      edits.reduce((text, { at, remove, insert }) => text.slice(0, at) + insert + text.slice(at + remove), whole),
+    );
+  const texts = fc.sample(garbled, { numRuns: 3_000, seed: 42 });
+  for (let from = 0; from < texts.length; from += 100) {
+    const answers = await Promise.all(
+      texts.slice(from, from + 100).map(async (text) => exchangeRaw(server.port, text)),
+    );
+    assert.deepEqual(
+      answers.filter((answer) => /^HTTP\/1\.1 5/m.test(answer)),
+      [],
+    );
+  }
+  assert.equal((await server.get(`/images/${id}`)).status, 200);
 });
 
 test("a client that is silent or drips headers or a body is sent away with 408", async () => {

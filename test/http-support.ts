@@ -99,10 +99,10 @@ async function callServer(
   return { status: incoming.statusCode, headers: incoming.headers, body: Buffer.concat(chunks) };
 }
 
-/** Sends the text as it is, and gives all that comes back until the server ends the connection. */
+/** Sends the text as it is, says that no more will come, and gives all that comes back. */
 export async function exchangeRaw(port: number, text: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  socket.write(text, "latin1");
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.end(text, "latin1");
   let received = "";
   socket.setEncoding("latin1");
   for await (const chunk of socket) received += chunk;

@@ -96,12 +96,16 @@ export function httpUrlOr(word: string): SettingKind<string> {
   };
 }
 
-/** Host names or addresses, separated by commas, in lower case. */
+/** Host names, addresses, `*.` before a name, or `*`; separated by commas, in lower case. */
 export function hostList(): SettingKind<readonly string[]> {
-  return list("must be host names without ports, separated by commas", (value) => {
-    const bare = value.replace(/^\[(.*)\]$/, "$1");
-    return HOST_NAME.test(bare) || isIP(bare) !== 0 ? bare.toLowerCase() : undefined;
-  });
+  return list(
+    "must be host names without ports, *.example.com for all below a name, or *, separated by commas",
+    (value) => {
+      const bare = value.replace(/^\[(.*)\]$/, "$1");
+      const isName = bare === "*" || HOST_NAME.test(bare.replace(/^\*\./, ""));
+      return isName || isIP(bare) !== 0 ? bare.toLowerCase() : undefined;
+    },
+  );
 }
 
 /** Origins, separated by commas, as a browser sends them. */

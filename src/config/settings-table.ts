@@ -84,7 +84,8 @@ export const SETTINGS_TABLE = {
   },
   ALLOWED_HOSTS: {
     group: "HTTP",
-    description: "Host names that the Host header may carry beside loopback and that of `PUBLIC_BASE_URL`.",
+    description:
+      "Host names that the Host header may carry beside loopback, the address of the connection and the host of `PUBLIC_BASE_URL`.",
     kind: hostList(),
     example: "images.example.com,mcp-image-server.tools.svc",
   },

@@ -13,7 +13,7 @@ export interface HttpLimits {
   readonly maxConnections: number;
   /** Of pictures kept in memory. */
   readonly cacheBytes: number;
-  /** Larger pictures are not kept in memory. */
+  /** Larger pictures are not kept in memory. A picture of 1024 by 1024 pixels has about 2 MB as PNG. */
   readonly cachePictureBytes: number;
   /** How late a deletion by another process may be seen. */
   readonly cacheRevalidateMs: number;
@@ -33,7 +33,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxBodyBytes: MIB,
   maxConnections: 10_000,
   cacheBytes: 64 * MIB,
-  cachePictureBytes: MIB,
+  cachePictureBytes: 4 * MIB,
   cacheRevalidateMs: 2_000,
   healthCacheMs: 3_000,
   healthTimeoutMs: 1_000,

@@ -5,7 +5,7 @@ export interface GuardSettings {
   readonly publicBaseUrl: string | undefined;
   /** Names without ports; `*.example.com` is every name below it, `*` every name. */
   readonly allowedHosts: readonly string[];
-  /** Such as `https://app.example.com`; `https://*.example.com` is every host below it, `*` every origin. */
+  /** Such as `https://app.example.com`; `https://*.example.com` is every host below it. */
   readonly allowedOrigins: readonly string[];
 }
 
@@ -41,7 +41,6 @@ export class RequestGuard {
   readonly #hosts: NamePatterns;
   readonly #origins: ReadonlySet<string>;
   readonly #originPatterns: readonly OriginPattern[];
-  readonly #isAnyOrigin: boolean;
   /** Host headers that passed by name: nearly every request repeats one of a few. */
   readonly #rememberedHosts = new Set<string>();
 
@@ -49,7 +48,6 @@ export class RequestGuard {
     const publicUrl = publicBaseUrl === undefined ? undefined : new URL(publicBaseUrl);
     this.#hosts = new NamePatterns([...allowedHosts, ...(publicUrl ? [publicUrl.hostname] : [])]);
     const origins = [...allowedOrigins, ...(publicUrl ? [publicUrl.origin] : [])];
-    this.#isAnyOrigin = origins.includes("*");
     this.#origins = new Set(origins.map((origin) => parseOrigin(origin)).filter((origin) => origin !== undefined));
     this.#originPatterns = origins.flatMap((origin) => toOriginPattern(origin) ?? []);
   }
@@ -77,7 +75,6 @@ export class RequestGuard {
     const parsed = parseOrigin(origin);
     if (parsed === undefined) return false;
     return (
-      this.#isAnyOrigin ||
       this.#origins.has(parsed) ||
       this.#originPatterns.some(({ start, end }) => parsed.startsWith(start) && parsed.endsWith(end))
     );

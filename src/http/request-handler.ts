@@ -65,7 +65,12 @@ class RequestHandler {
       return;
     }
     void withLogFields({ request_id: exchange.requestId }, async () => {
-      await this.#answer(exchange, { path, localPath, query, picture });
+      try {
+        await this.#answer(exchange, { path, localPath, query, picture });
+      } catch (error) {
+        logger.error("answer_failed", { error });
+        response.destroy();
+      }
       logEnd(exchange, path);
     });
   }
