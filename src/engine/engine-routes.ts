@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
+import { getLogger } from "../logging/logger.ts";
 import { V1_MODELS_PATH } from "../wire/v1.ts";
 
 /** What the routes need of the engine. */
@@ -108,7 +109,9 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 function toErrorAnswer(error: unknown): Answer {
   const { httpStatus, publicMessage } = toMcpImageError(error);
   // A failure of the model is this server's own, not that of a server behind it.
-  return refuse(httpStatus > 500 && httpStatus !== 503 ? 500 : httpStatus, publicMessage);
+  const status = httpStatus > 500 && httpStatus !== 503 ? 500 : httpStatus;
+  if (status === 500) getLogger("engine").error("engine_job_failed", { error });
+  return refuse(status, publicMessage);
 }
 
 function ok(body: object): Answer {

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import { systemClock, type Clock } from "../core/clock.ts";
-import { MCPImageError, type ErrorCode } from "../core/errors.ts";
+import { MCPImageError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
 import { answerEngineRequest, type EngineService, type PredictOptions } from "./engine-routes.ts";
@@ -10,6 +10,7 @@ import { JobLine } from "./job-line.ts";
 import { loadModelLayout } from "./model-layout.ts";
 import { shippedModelPath } from "./package-files.ts";
 import { createPrivateSocket, type PrivateSocket } from "./socket-address.ts";
+import { toPrediction } from "./prediction.ts";
 import type { DrawnPicture } from "./worker-messages.ts";
 
 export interface EngineServerOptions {
@@ -133,12 +134,6 @@ export class EngineServer {
     };
   }
 
-  /** The answer has only public words, so the cause is told here. */
-  #logFailure(error: unknown): void {
-    if (error instanceof MCPImageError && OUTCOMES_OF_NO_CONCERN.includes(error.code)) return;
-    this.#logger.error("engine_job_failed", { error });
-  }
-
   async #draw(
     request: GenerationRequest,
     options: PredictOptions,
@@ -156,42 +151,10 @@ export class EngineServer {
         const queueMs = this.#clock.monotonicMs() - arrivedMs;
         return { picture: await this.#thread.generate(request, { signal, onStep: report }), queueMs };
       });
-    } catch (error) {
-      this.#logFailure(error);
-      throw error;
     } finally {
       if (requestId !== undefined) this.#progress.delete(requestId);
     }
   }
-}
-
-const OUTCOMES_OF_NO_CONCERN: readonly ErrorCode[] = ["cancelled", "queue_full", "shutting_down"];
-
-/** One prediction in the form of the diffusers runtimes for KServe, with everything that was really used. */
-function toPrediction(modelName: string, request: GenerationRequest, picture: DrawnPicture, queueMs: number): object {
-  const { settings, native, scheduler, warnings, timings } = picture;
-  return {
-    model_name: modelName,
-    prompt: request.prompt,
-    ...(request.negativePrompt !== undefined && { negative_prompt: request.negativePrompt }),
-    image: { format: "PNG", b64: Buffer.from(picture.png).toString("base64") },
-    seed: settings.seed,
-    width: settings.width,
-    height: settings.height,
-    num_inference_steps: settings.numInferenceSteps,
-    guidance_scale: settings.guidanceScale,
-    native_width: native.width,
-    native_height: native.height,
-    scheduler,
-    warnings,
-    timings: {
-      queue_ms: Math.round(queueMs),
-      encode_ms: Math.round(timings.encodeMs),
-      denoise_ms: Math.round(timings.denoiseMs),
-      decode_ms: Math.round(timings.decodeMs),
-      resize_ms: Math.round(timings.resizeMs),
-    },
-  };
 }
 
 async function listening(server: Server, start: () => void): Promise<void> {

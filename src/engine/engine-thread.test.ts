@@ -13,7 +13,7 @@ import type { GenerationRequest } from "./generation-request.ts";
 import { shippedModelPath } from "./package-files.ts";
 import type { DrawnPicture } from "./worker-messages.ts";
 
-const CIRCLE: GenerationRequest = { prompt: "a red circle on a blue background", seed: 1, numInferenceSteps: 8 };
+const CIRCLE: GenerationRequest = { prompt: "a red circle on a blue background", seed: 1, numInferenceSteps: 4 };
 
 describe("EngineThread with the shipped model", () => {
   const thread = new EngineThread({ modelPath: shippedModelPath(), clock: systemClock, cancelGraceMs: 60_000 });
@@ -31,7 +31,7 @@ describe("EngineThread with the shipped model", () => {
     ] as const) {
       assertColour(pixel(x, y), { red: [0, 100], green: [40, 140], blue: [170, 255] });
     }
-    assert.deepEqual(settings, { width: 256, height: 256, numInferenceSteps: 8, guidanceScale: 7.5, seed: 1 });
+    assert.deepEqual(settings, { width: 256, height: 256, numInferenceSteps: 4, guidanceScale: 7.5, seed: 1 });
     assert.deepEqual(
       { native, scheduler, warnings },
       { native: { width: 256, height: 256 }, scheduler: "DDIMScheduler", warnings: [] },
