@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from "../core/clock.ts";
-import { MCPImageError, StorageError, toMcpImageError, ValidationError } from "../core/errors.ts";
-import { createImageId, parseImageId, type ImageId } from "../core/image-id.ts";
+import { MCPImageError, StorageError, toMcpImageError } from "../core/errors.ts";
+import { createImageId, type ImageId } from "../core/image-id.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
 import type { JsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
@@ -235,15 +235,6 @@ export class ImageService {
     const expiresAtMs = this.expiresAtMs(record);
     return expiresAtMs !== undefined && expiresAtMs <= this.#clock.nowMs();
   }
-}
-
-/** The id of a picture, from a text of the outside. @throws {ValidationError} `invalid_image_id` */
-export function requireImageId(text: string): ImageId {
-  const parsed = parseImageId(text);
-  if (parsed === undefined) {
-    throw new ValidationError("invalid_image_id", "Cannot use the id: it is not an image id");
-  }
-  return parsed.id;
 }
 
 function roundSeconds(milliseconds: number): number {

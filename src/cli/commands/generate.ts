@@ -64,7 +64,7 @@ export async function generate(context: CommandContext, options: GenerateCommand
 
   async function drawing() {
     using line = new ProgressLine(context.stderr);
-    return drawImage(
+    return await drawImage(
       generator.images,
       { ...request, seed },
       {

@@ -1,0 +1,13 @@
+/** The client of text-to-image models behind KServe. */
+export { KServeClient, type KServeClientOptions } from "./kserve/kserve-client.ts";
+export type { ModelDescription } from "./kserve/served-model.ts";
+export type {
+  GeneratedImage,
+  GenerateImageOptions,
+  GenerateImageRequest,
+  GenerationMetadata,
+  GenerationProgress,
+  ImageGenerator,
+  SeedReport,
+} from "./kserve/generated-image.ts";
+export { KServeError, ConfigurationError } from "./core/errors.ts";
