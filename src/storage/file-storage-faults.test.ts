@@ -5,12 +5,15 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/p
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, it, test, type TestContext } from "node:test";
+import { systemClock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
 import { createImageId } from "../core/image-id.ts";
+import { getLogger } from "../logging/logger.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
 import { createSampleImage } from "../testing/sample-images.ts";
 import { watchFileSystem } from "../testing/watched-file-system.ts";
+import { assertClocksAgree } from "./clock-guard.ts";
 import { FileStorage } from "./file-storage.ts";
 
 const NOW_MS = Date.UTC(2026, 2, 1, 14, 35);
@@ -18,9 +21,8 @@ const HOUR_MS = 3_600_000;
 const BYTES = createSampleImage(5000);
 /** In memory where there is such a thing: the sweep of faults makes a thousand folders. */
 const QUICK_FOLDER = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-/** Answers that no operation expects; the whole set only when asked for, as it takes a minute. */
-const ERRNOS =
-  process.env["PROVE"] === "1" ? ["EIO", "ENOSPC", "EACCES", "EROFS", "EMFILE", "ENAMETOOLONG"] : ["EIO", "ENOSPC"];
+/** Answers that no operation expects. */
+const ERRNOS = ["EIO", "ENOSPC", "EACCES", "EROFS", "EMFILE", "ENAMETOOLONG"];
 const isRoot = process.getuid?.() === 0;
 
 async function createFolder(t: TestContext, parent = tmpdir()): Promise<string> {
@@ -83,6 +85,78 @@ describe("FileStorage without its folder", () => {
       await assert.rejects(call(), (error) => error instanceof MCPImageError && error.code.startsWith("storage_"));
     }
   });
+});
+
+test("FileStorage flushes both files before it names them, the record first, and the folders before it answers", async (t) => {
+  const storage = openStorage(join(await createFolder(t), "root"));
+  await storage.findImages();
+  const calls: string[] = [];
+  watchFileSystem(t, ({ name, paths }) =>
+    calls.push(`${name} ${paths.at(-1)?.replace(/^.*(\.\w+)$/, "$1") ?? ""}`.trim()),
+  );
+  await storage.saveImage(BYTES, createImageId(NOW_MS), {});
+  const steps = calls.filter((call) => /^(FileHandle\.(writeFile|datasync|sync)|link|unlink|rename)/.test(call));
+  assert.deepEqual(steps.slice(0, 4).sort(), [
+    "FileHandle.datasync",
+    "FileHandle.datasync",
+    "FileHandle.writeFile",
+    "FileHandle.writeFile",
+  ]);
+  const folders = ["FileHandle.sync", "FileHandle.sync", "FileHandle.sync"]; // ten minutes, day, root
+  assert.deepEqual(steps.slice(4), ["link .json", "link .png", ...folders, "unlink .tmp", "unlink .tmp"]);
+  calls.length = 0;
+  await storage.saveImage(BYTES, createImageId(NOW_MS), {});
+  assert.equal(calls.filter((call) => call === "FileHandle.sync").length, 1);
+});
+
+describe("FileStorage on a file system without hard links", () => {
+  it("saves all the same, and only once under one id", async (t) => {
+    const root = join(await createFolder(t), "root");
+    const storage = openStorage(root);
+    watchFileSystem(t, ({ name }) => {
+      if (name === "link") throw Object.assign(new Error("no links here"), { code: "EPERM" });
+    });
+    const id = createImageId(NOW_MS);
+    const save = async (index: number): Promise<unknown> =>
+      storage.saveImage(createSampleImage(9000, "png", index), id, { index });
+    const results = await Promise.allSettled(Array.from({ length: 20 }, async (_, index) => save(index)));
+    const winner = results.findIndex((result) => result.status === "fulfilled");
+    for (const [index, result] of results.entries()) {
+      if (index !== winner) assert.ok(result.status === "rejected" && isErrorWithCode("image_exists")(result.reason));
+    }
+    const stored = await openStorage(root).readImage(id);
+    assert.deepEqual(stored?.imageData, createSampleImage(9000, "png", winner));
+    assert.equal(stored?.record["index"], winner);
+    assert.deepEqual((await listFiles(root)).sort(), [`${id}.json`, `${id}.png`]);
+    await rm(stored === undefined ? "" : join(root, "2026-03-01", "14-30", `${id}.json`));
+    await assert.rejects(storage.saveImage(BYTES, id, {}), isErrorWithCode("image_exists"));
+    assert.deepEqual(await listFiles(root), [`${id}.png`]);
+  });
+});
+
+test("assertClocksAgree() stops a cleanup when the clocks differ by more than half the TTL", () => {
+  const check = (skewMs: number, ttlSeconds: number) => () =>
+    assertClocksAgree(NOW_MS + skewMs, NOW_MS, ttlSeconds, getLogger("storage"));
+  for (const skewMs of [0, 5000, -5000]) assert.doesNotThrow(check(skewMs, 1));
+  for (const skewMs of [1_800_000, -1_800_000]) assert.doesNotThrow(check(skewMs, 3600));
+  for (const skewMs of [1_800_001, -1_800_001]) {
+    assert.throws(check(skewMs, 3600), isErrorWithCode("storage_delete_failed"));
+  }
+});
+
+test("FileStorage compares the machine's clock with the volume's before it deletes by age", async (t) => {
+  const root = join(await createFolder(t), "root");
+  const storage = new FileStorage({ basePath: root, baseUrl: "" });
+  await storage.saveImage(BYTES, createImageId(systemClock.nowMs() - 2 * HOUR_MS), {});
+  const written: string[] = [];
+  watchFileSystem(t, ({ name, paths: [path = ""] }) => {
+    if (name === "open") written.push(path);
+  });
+  assert.equal(await storage.cleanupExpiredImages(3 * 3600), 0);
+  assert.equal(written.length, 0);
+  assert.equal(await storage.cleanupExpiredImages(3600), 1);
+  assert.equal(written.length, 1);
+  assert.equal(dirname(written[0] ?? ""), root);
 });
 
 describe("FileStorage on a full disk", { skip: isRoot ? false : "needs root to mount a small tmpfs" }, () => {

@@ -55,14 +55,15 @@ export class S3Records {
     bytes: Buffer | undefined,
     call: BucketCall,
   ): Promise<ImageRecord | undefined> {
+    const cached = this.#cache.get(image.id);
     const record =
-      this.#cache.get(image.id) ??
+      cached ??
       unpackRecord(object.metadata, image.id) ??
       (await this.#readSpilled(image.id, object, call)) ??
       (await this.#recover(image, bytes, call));
     if (record === undefined) return undefined;
     if (record.size === object.size) {
-      this.#cache.set(image.id, record);
+      if (cached === undefined) this.#cache.set(image.id, record);
       return record;
     }
     this.#cache.delete(image.id);

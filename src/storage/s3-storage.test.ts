@@ -26,8 +26,8 @@ const BYTES = createSampleImage(2000);
 /** Too random to fit into headers. */
 const LONG_METADATA = { noise: createSampleImage(3000).toString("base64") };
 
-function createStorage(server: FakeS3Server, options: Partial<S3StorageOptions> = {}): S3Storage {
-  return new S3Storage({
+function optionsFor(server: FakeS3Server): S3StorageOptions {
+  return {
     bucket: BUCKET,
     prefix: PREFIX,
     endpointUrl: server.url,
@@ -36,8 +36,11 @@ function createStorage(server: FakeS3Server, options: Partial<S3StorageOptions> 
     baseUrl: "",
     clock: createFakeClock({ nowMs: NOW_MS }),
     timeoutSeconds: 2,
-    ...options,
-  });
+  };
+}
+
+function createStorage(server: FakeS3Server, options: Partial<S3StorageOptions> = {}): S3Storage {
+  return new S3Storage({ ...optionsFor(server), ...options });
 }
 
 async function startServer(t: TestContext, options: FakeS3ServerOptions = {}): Promise<FakeS3Server> {
@@ -293,8 +296,9 @@ describe("S3Storage on a bad day", () => {
     const { server, storage, save } = await open(t);
     const id = await save();
     const reason = new Error("the caller left");
-    for (const kind of ["hang", "stall"] as const) {
-      server.failNext({ kind });
+    for (let round = 0; round < 70; round++) {
+      // more than the client has connections
+      server.failNext({ kind: round % 2 === 0 ? "hang" : "stall" });
       const controller = new AbortController();
       const reading = storage.getImage(id, { signal: controller.signal });
       await server.waitForOperation();
@@ -351,6 +355,39 @@ describe("S3Storage on a bad day", () => {
         });
       }
     }
+  });
+
+  it("asks the default chain for keys when it was given none", async (t) => {
+    const server = await startServer(t);
+    const { accessKeyId: _id, secretAccessKey: _secret, ...options } = optionsFor(server);
+    const names = [
+      "AWS_ACCESS_KEY_ID",
+      "AWS_SECRET_ACCESS_KEY",
+      "AWS_EC2_METADATA_DISABLED",
+      "AWS_CONFIG_FILE",
+      "HOME",
+    ];
+    const before = names.map((name) => [name, process.env[name]] as const);
+    t.after(() => {
+      for (const [name, value] of before) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    });
+    for (const name of names) delete process.env[name];
+    process.env["AWS_EC2_METADATA_DISABLED"] = "true";
+    process.env["HOME"] = "/nonexistent";
+    const without = new S3Storage(options);
+    t.after(async () => without.close());
+    await assert.rejects(without.checkHealth(), (error) => {
+      assert.match(String(error), /Cannot use the storage in bucket "pictures" at [\d.:]+: no credentials were found$/);
+      return isErrorWithCode("storage_unavailable")(error);
+    });
+    process.env["AWS_ACCESS_KEY_ID"] = FAKE_S3_ACCESS_KEY_ID;
+    process.env["AWS_SECRET_ACCESS_KEY"] = FAKE_S3_SECRET_ACCESS_KEY;
+    const storage = new S3Storage(options);
+    t.after(async () => storage.close());
+    assert.equal(await storage.checkHealth(), undefined);
   });
 
   it("refuses half a pair of keys", async (t) => {

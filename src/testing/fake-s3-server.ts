@@ -43,8 +43,6 @@ export interface FakeS3Server extends AsyncDisposable {
   readonly protectedKeys: Set<string>;
   /** The operations asked for, in order; a test may empty it. */
   readonly operations: FakeS3Operation[];
-  /** Connections that are open now. */
-  readonly connections: number;
   /** The next `times` (default 1) requests fail so; only those of `operation` when it is given. */
   failNext(fault: FakeS3Fault, options?: { readonly times?: number; readonly operation?: FakeS3Operation }): void;
   /** Forgets the faults that did not come to pass. */
@@ -77,7 +75,6 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
   const operations: FakeS3Operation[] = [];
   const requests = new EventEmitter();
   let faults: PlannedFault[] = [];
-  let connections = 0;
 
   const takeFault = (operation: FakeS3Operation): FakeS3Fault | undefined => {
     const planned = faults.find((each) => each.operation === undefined || each.operation === operation);
@@ -112,10 +109,6 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
   const server = createServer((incoming, outgoing) => {
     handle(incoming, outgoing).catch(() => incoming.socket.destroy());
   });
-  server.on("connection", (socket) => {
-    connections++;
-    socket.on("close", () => connections--);
-  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -133,9 +126,6 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
     buckets: state.buckets,
     protectedKeys: state.protectedKeys,
     operations,
-    get connections() {
-      return connections;
-    },
     failNext: (fault, { times = 1, operation } = {}) => {
       faults.push({ fault, operation, left: times });
     },
