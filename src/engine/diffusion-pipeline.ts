@@ -44,7 +44,6 @@ export interface GenerationTimings {
 
 /** Text to picture: tokens, text encoder, denoising loop, decoder, resampling. One run at a time. */
 export class DiffusionPipeline {
-  readonly modelName: string;
   readonly #layout: ModelLayout;
   readonly #scheduler: { readonly name: SchedulerName; readonly start: SchedulerFactory };
   readonly #textEncoder: TextEncoder;
@@ -53,7 +52,6 @@ export class DiffusionPipeline {
   readonly #clock: Clock;
 
   private constructor(parts: PipelineParts) {
-    this.modelName = parts.layout.name;
     this.#layout = parts.layout;
     this.#scheduler = parts.scheduler;
     this.#textEncoder = parts.textEncoder;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import test, { after } from "node:test";
 import { ConfigurationError } from "../core/errors.ts";
 import { loadModelLayout } from "./model-layout.ts";
@@ -36,7 +36,7 @@ test("loadModelLayout() reads an export of Stable Diffusion 1.5, which has no ge
   assert.deepEqual(
     { name, latents, promptLength, defaults },
     {
-      name: exported.split("/").at(-1),
+      name: basename(exported),
       latents: {
         channels: 4,
         nativeSide: 64,

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { InferenceSession, Tensor } from "onnxruntime-web";
 import type * as OnnxRuntimeModule from "onnxruntime-web";
@@ -25,9 +25,7 @@ export async function loadOnnxNetwork(runtime: OnnxRuntime, path: string): Promi
   try {
     session = await runtime.InferenceSession.create(model, {
       executionProviders: ["wasm"],
-      ...((await isFile(`${path}_data`)) && {
-        externalData: [{ path: `${basename(path)}_data`, data: `${path}_data` }],
-      }),
+      externalData: await readExternalData(path),
     });
   } catch (error) {
     throw new ConfigurationError("configuration_invalid", `Cannot load network "${path}"`, { cause: error });
@@ -67,11 +65,15 @@ async function readModel(path: string): Promise<Uint8Array> {
   }
 }
 
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (entry) => entry.isFile(),
-    () => false,
-  );
+/** Weights beyond 2 GB lie in a file of their own beside the network. */
+async function readExternalData(path: string): Promise<{ path: string; data: Uint8Array }[]> {
+  const dataPath = `${path}_data`;
+  try {
+    return [{ path: basename(dataPath), data: await readFile(dataPath) }];
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
 }
 
 function toSpec(metadata: InferenceSession.ValueMetadata): TensorSpec[] {

@@ -19,7 +19,7 @@ const SCHEDULERS = {
 /** The diffusers class names that a `scheduler_config.json` may carry. */
 export type SchedulerName = keyof typeof SCHEDULERS;
 
-export const SCHEDULER_NAMES = Object.keys(SCHEDULERS) as readonly SchedulerName[];
+const SCHEDULER_NAMES = Object.keys(SCHEDULERS) as readonly SchedulerName[];
 
 /** @throws {ConfigurationError} `configuration_invalid` for a scheduler, or a setting of one, that we do not have */
 export function createScheduler(config: ConfigFile): { name: SchedulerName; start: SchedulerFactory } {
