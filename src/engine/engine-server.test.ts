@@ -130,6 +130,13 @@ test("EngineServer.listen() takes a port of loopback, and close() ends what was 
   assert.deepEqual(await send(address, "GET", "/", undefined), { status: 200, body: { status: "alive" } });
 });
 
+test("EngineServer.listen() does not begin once the server is closed", async () => {
+  await using server = createEngineServer();
+  const listening = assert.rejects(server.listen(), { code: "shutting_down" });
+  await server.close();
+  await listening;
+});
+
 test("EngineServer.listen() fails at once for a folder that is no model", async () => {
   await using server = createEngineServer({ modelPath: import.meta.dirname });
   await assert.rejects(server.listen(), { code: "configuration_invalid" });

@@ -69,6 +69,7 @@ export class EngineServer {
   async listen(tcp?: { readonly host: string; readonly port: number }): Promise<EngineAddress> {
     if (this.#server !== undefined) throw new MCPImageError("internal", "The engine server listens already");
     const { name: modelName } = await loadModelLayout(this.#modelPath);
+    this.#throwIfClosed();
     const service = this.#serviceOf(modelName);
     const server = createServer((request, response) => {
       void answerEngineRequest(service, request, response).catch((error: unknown) => {
@@ -85,8 +86,11 @@ export class EngineServer {
       const address = server.address();
       return { host: tcp.host, port: typeof address === "object" && address ? address.port : tcp.port, modelName };
     }
-    this.#socket = await createPrivateSocket();
-    const { path: socketPath } = this.#socket;
+    const socket = await createPrivateSocket();
+    if (this.#closing.signal.aborted) await socket[Symbol.asyncDispose]();
+    this.#throwIfClosed();
+    this.#socket = socket;
+    const { path: socketPath } = socket;
     await listening(server, () => server.listen({ path: socketPath }));
     return { socketPath, modelName };
   }
@@ -116,6 +120,10 @@ export class EngineServer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closing.signal.aborted) throw new MCPImageError("shutting_down", "The engine is closed");
   }
 
   #serviceOf(modelName: string): EngineService {

@@ -15,6 +15,7 @@ import type { DrawnPicture } from "./worker-messages.ts";
 
 const CIRCLE: GenerationRequest = { prompt: "a red circle on a blue background", seed: 1, numInferenceSteps: 4 };
 
+// Proves: ENGINE-3
 describe("EngineThread with the shipped model", () => {
   const thread = new EngineThread({ modelPath: shippedModelPath(), clock: systemClock, cancelGraceMs: 60_000 });
   after(() => thread.close());
