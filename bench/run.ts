@@ -1,0 +1,40 @@
+import { parseArgs } from "node:util";
+import { canPin } from "./bench-process.ts";
+import type { BenchOptions } from "./bench-options.ts";
+import { toTable } from "./report.ts";
+import type { Comparison } from "./rounds.ts";
+import { benchGenerate } from "./generate.ts";
+import { benchServing } from "./serving.ts";
+import { benchStartup } from "./startup.ts";
+import { benchTools } from "./tools.ts";
+
+type Bench = (options: BenchOptions) => Promise<Comparison[]>;
+
+const BENCHES: ReadonlyMap<string, Bench> = new Map(
+  Object.entries({
+    tools: benchTools,
+    serving: benchServing,
+    generate: benchGenerate,
+    startup: benchStartup,
+  }),
+);
+
+const USAGE = `npm run bench -- [${[...BENCHES.keys()].join("|")}] [--rounds N] [--quick]`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: "string" }, quick: { type: "boolean", default: false } },
+});
+const rounds = Number(values.rounds ?? (values.quick ? 2 : 9));
+const unknown = positionals.filter((name) => !BENCHES.has(name));
+if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+  console.error(`Usage: ${USAGE}`);
+  process.exitCode = 64;
+} else {
+  if (!canPin) console.log("taskset (util-linux) is not installed: processes are not bound to cores");
+  for (const [name, bench] of BENCHES) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    console.log(`\n## ${name}, ${rounds} rounds\n`);
+    console.log(toTable(await bench({ rounds, quick: values.quick })));
+  }
+}
