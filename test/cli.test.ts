@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { verifyImage } from "../src/core/verify-image.ts";
-import { runCommand, ServerProcess, TemporaryFolder } from "./support/server-process.ts";
+import { COMMAND, runCommand, ServerProcess, TemporaryFolder } from "./support/server-process.ts";
 
 // Proves: CLI-1, CLI-2
 describe("mcp-image-server", () => {
@@ -125,6 +126,18 @@ describe("mcp-image-server", () => {
     const second = await runCommand(["serve", "--local", "--port", new URL(server.url).port], { home: home.path });
     assert.equal(second.exitCode, 78);
     assert.match(second.stderr, /port is taken/);
+  });
+
+  // Proves: CLI-4
+  test("says in one line what it needs when it is started on too old a Node", async () => {
+    const fakeVersion = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } });`;
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ["--import", `data:text/javascript,${encodeURIComponent(fakeVersion)}`, COMMAND, "--help"],
+      { encoding: "utf8" },
+    );
+    assert.deepEqual([status, stdout], [1, ""]);
+    assert.equal(stderr, "mcp-image-server needs Node 22.19 or newer, and this is Node 20.20.2\n");
   });
 
   test("cleanup deletes what has expired and prints how many", async () => {

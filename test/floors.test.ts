@@ -45,7 +45,9 @@ function listImports(): Import[] {
     });
 }
 
-const folderOf = (file: string): string | undefined => (file.includes(sep) ? file.split(sep)[0] : undefined);
+/** `undefined` for the package's entry points and for what lies outside `src/`. */
+const folderOf = (file: string): string | undefined =>
+  file.includes(sep) && !file.startsWith("..") ? file.split(sep)[0] : undefined;
 const isTest = (file: string): boolean => file.endsWith(".test.ts");
 
 test("every folder of src/ stands on a floor", () => {

@@ -45,6 +45,7 @@ async function saveUntilKilled(folder: string): Promise<string[]> {
   return lines;
 }
 
+// Proves: STORAGE-11
 test(`FileStorage loses nothing and shows nothing half when it is killed ${KILLS} times`, async (t) => {
   const folder = await createFolder(t);
   const promised = new Set<string>();

@@ -37,6 +37,7 @@ async function settle(): Promise<void> {
   await new Promise(setImmediate);
 }
 
+// Proves: CLEANUP-1, CLEANUP-5
 test("CleanupTask cleans at once and then after each interval", async () => {
   const clock = createFakeClock();
   const storage = createSteppedStorage();
@@ -55,6 +56,7 @@ test("CleanupTask cleans at once and then after each interval", async () => {
   await task.stop();
 });
 
+// Proves: CLEANUP-2
 test("CleanupTask never overlaps itself, however long a cycle takes", async () => {
   const clock = createFakeClock();
   const storage = createSteppedStorage();
@@ -72,6 +74,7 @@ test("CleanupTask never overlaps itself, however long a cycle takes", async () =
   await task.stop();
 });
 
+// Proves: CLEANUP-3
 test("CleanupTask goes on after a failing cycle", async () => {
   const clock = createFakeClock();
   const storage = createSteppedStorage();
@@ -84,6 +87,7 @@ test("CleanupTask goes on after a failing cycle", async () => {
   await task.stop();
 });
 
+// Proves: CLEANUP-4
 test("CleanupTask.stop() aborts the cycle, returns when it has ended, and may be called twice", async () => {
   const storage = createSteppedStorage();
   const task = new CleanupTask({ storage, intervalSeconds: 10, ttlSeconds: 60, clock: createFakeClock() });

@@ -3,6 +3,7 @@ import { suite, test } from "node:test";
 import { ConfigurationError } from "../core/errors.ts";
 import { chooseModelName, parseEndpoint } from "./endpoint.ts";
 
+// Proves: KSERVE-1
 suite("parseEndpoint()", () => {
   const base = { isSecure: false, hostname: "model", port: undefined, pathPrefix: "", modelName: undefined };
   const accepted: [string, object][] = [

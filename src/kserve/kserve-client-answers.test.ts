@@ -38,6 +38,7 @@ function refuse(status: number, error: string): FakeBehaviour {
   return { kind: "answer", answer: { status, body: JSON.stringify({ error }) } };
 }
 
+// Proves: KSERVE-9
 suite("KServeClient, the picture", () => {
   const behaviours: [string, FakeBehaviour][] = [
     ["at once", { kind: "draw" }],
@@ -118,6 +119,7 @@ suite("KServeClient, refusals", () => {
     assert.equal((await failureOf(draw(refuse(400, "invalid payload")))).code, "not_a_kserve_endpoint");
   });
 
+  // Proves: KSERVE-12
   test("keep the runtime's words out of what leaves the process", async () => {
     const words = `Prediction failed: a red fox and ${"QUJD".repeat(40)} ${"secret ".repeat(80)}`;
     const error = await failureOf(draw(refuse(400, words)));

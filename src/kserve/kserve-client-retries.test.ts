@@ -4,6 +4,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import { HOP_ANSWERS } from "../testing/hop-answers.ts";
 import { advanceUntil, BENCH_REQUEST, createKServeBench, delaysOf, failureOf } from "../testing/kserve-bench.ts";
 
+// Proves: KSERVE-3, KSERVE-7, KSERVE-8
 suite("KServeClient, retries", () => {
   const notExecuted: [string, keyof typeof HOP_ANSWERS, ErrorCode][] = [
     ["a full queue", "queueFull", "upstream_busy"],
@@ -150,6 +151,25 @@ suite("KServeClient, retries", () => {
     const error = await failureOf(bench.generate());
     assert.equal(error.code, "upstream_unavailable");
     assert.deepEqual(delaysOf(bench), [500, 1000]);
+  });
+});
+
+// Proves: KSERVE-14
+suite("KServeClient with nothing set", () => {
+  test("repeats a job three times", async () => {
+    await using bench = await createKServeBench();
+    await bench.runtime.close();
+    assert.equal((await failureOf(bench.generate())).code, "upstream_unavailable");
+    assert.equal(delaysOf(bench).length, 3);
+  });
+
+  test("gives up on a silent job after 60 s", async () => {
+    await using bench = await createKServeBench();
+    bench.runtime.script({ kind: "hang" });
+    const work = failureOf(bench.generate());
+    await bench.runtime.waitForRequests("POST");
+    await bench.clock.advance(60_000);
+    assert.partialDeepStrictEqual((await work).details, { elapsed_seconds: 60 });
   });
 });
 

@@ -7,6 +7,7 @@ import { BENCH_REQUEST, createKServeBench, failureOf } from "../testing/kserve-b
 import { KServeClient } from "./kserve-client.ts";
 
 suite("KServeClient.generateImage()", () => {
+  // Proves: KSERVE-2
   test("gives a verified picture and the facts about it", async () => {
     await using bench = await createKServeBench();
     const image = await bench.generate({ width: 64, height: 128, numInferenceSteps: 4, guidanceScale: 7.5 });
@@ -26,6 +27,7 @@ suite("KServeClient.generateImage()", () => {
     });
   });
 
+  // Proves: KSERVE-5
   test("sends known keys alone, leaves out what is not given, and always a seed", async () => {
     await using bench = await createKServeBench();
     await bench.generate({ negativePrompt: "blurry" });
@@ -36,6 +38,7 @@ suite("KServeClient.generateImage()", () => {
     ]);
   });
 
+  // Proves: KSERVE-6
   test("sends the headers that KServe compares to the letter, and the token", async () => {
     await using bench = await createKServeBench({ authToken: new Secret("s3cret") });
     await bench.generate({ prompt: "ein Füchslein" }, { requestId: "job-1\r\nx: y" });
@@ -96,6 +99,7 @@ suite("KServeClient.generateImage()", () => {
   });
 });
 
+// Proves: KSERVE-10, KSERVE-11
 suite("KServeClient, the seed", () => {
   test("is honoured when the runtime echoes it", async () => {
     await using bench = await createKServeBench({}, { pipeline: "echo" });
@@ -244,6 +248,7 @@ suite("KServeClient, waking", () => {
   });
 });
 
+// Proves: KSERVE-4
 suite("KServeClient.healthCheck()", () => {
   test("is true for a ready model and false for a missing, loading or unreachable one", async () => {
     await using bench = await createKServeBench({ modelName: "model" });
@@ -314,5 +319,40 @@ suite("KServeClient.close()", () => {
     bench.runtime.release();
     await closed;
     assert.equal((await work).metadata.model_name, "model");
+  });
+});
+
+suite("KServeClient.waitUntilIdle()", () => {
+  test("resolves when a frozen runtime answers again", async () => {
+    await using bench = await createKServeBench({ modelName: "model" });
+    bench.runtime.freezesWhileDrawing = true;
+    bench.runtime.script({ kind: "hold" });
+    const caller = new AbortController();
+    const abandoned = failureOf(bench.generate({}, { signal: caller.signal }));
+    await bench.runtime.waitForRequests("POST");
+    caller.abort();
+    assert.equal((await abandoned).code, "cancelled");
+    const idle = bench.client.waitUntilIdle({ signal: new AbortController().signal, estimatedMs: 60_000 });
+    await bench.runtime.waitForRequests("GET", 2);
+    bench.runtime.release();
+    await idle;
+    assert.equal(bench.clock.monotonicMs(), 0);
+  });
+
+  test("resolves at the estimated end when the runtime stays silent", async () => {
+    await using bench = await createKServeBench();
+    bench.runtime.readiness = "hang";
+    const idle = bench.client.waitUntilIdle({ signal: new AbortController().signal, estimatedMs: 7000 });
+    await advanceUntil(bench, idle);
+    assert.equal(bench.clock.monotonicMs(), 7000);
+  });
+
+  test("resolves when nobody is there, and when the signal aborts", async () => {
+    await using bench = await createKServeBench();
+    await bench.client.waitUntilIdle({ signal: AbortSignal.abort(), estimatedMs: 60_000 });
+    assert.equal(bench.runtime.requests.length, 0);
+    await bench.runtime.close();
+    await bench.client.waitUntilIdle({ signal: new AbortController().signal, estimatedMs: 60_000 });
+    assert.equal(bench.clock.monotonicMs(), 0);
   });
 });

@@ -87,6 +87,7 @@ describe("FileStorage without its folder", () => {
   });
 });
 
+// Proves: STORAGE-11
 test("FileStorage flushes both files before it names them, the record first, and the folders before it answers", async (t) => {
   const storage = openStorage(join(await createFolder(t), "root"));
   await storage.findImages();
@@ -159,6 +160,7 @@ test("FileStorage compares the machine's clock with the volume's before it delet
   assert.equal(dirname(written[0] ?? ""), root);
 });
 
+// Proves: STORAGE-15
 describe("FileStorage on a full disk", { skip: isRoot ? false : "needs root to mount a small tmpfs" }, () => {
   it("says storage_full, leaves no file of the failed save, and works when there is room", async (t) => {
     const root = await mountTmpfs(t, "size=256k");

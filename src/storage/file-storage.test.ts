@@ -57,6 +57,7 @@ testStorage("FileStorage", async ({ clock, baseUrl, test }) => {
   return new FileStorage({ basePath: join(await createFolder(test), "a", "b"), baseUrl, clock });
 });
 
+// Proves: STORAGE-7, STORAGE-13
 describe("FileStorage on the disk", () => {
   it("keeps a picture beside its record in a folder of ten minutes, and nothing else", async (t) => {
     const { storage, root } = await openStorage(t);
@@ -166,6 +167,7 @@ describe("FileStorage on the disk", () => {
   });
 });
 
+// Proves: STORAGE-9
 describe("FileStorage.findImages() on the disk", () => {
   it("reads only the folders that the page needs, and cached records not at all", async (t) => {
     const { root, save } = await openStorage(t);
@@ -393,6 +395,7 @@ describe("FileStorage and planted links", { skip: process.platform === "win32" }
   });
 });
 
+// Proves: STORAGE-14
 test("FileStorage opens nothing outside its folder for 10,000 hostile ids, prefixes and cursors", async (t) => {
   const { storage, root, save } = await openStorage(t);
   await save(0);

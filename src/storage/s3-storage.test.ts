@@ -77,6 +77,7 @@ testStorage(
   { countsDeletesExactly: false },
 );
 
+// Proves: STORAGE-12, STORAGE-13
 describe("S3Storage in the bucket", () => {
   it("keeps a picture as one object with its record in ASCII headers", async (t) => {
     const { server, storage, keys } = await open(t);
@@ -232,6 +233,7 @@ describe("S3Storage and servers that know less", () => {
   });
 });
 
+// Proves: STORAGE-15
 describe("S3Storage on a bad day", () => {
   it("is patient with up to two failures of each kind", async (t) => {
     const { server, storage, save } = await open(t, { timeoutSeconds: 20 });

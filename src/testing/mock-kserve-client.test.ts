@@ -6,6 +6,7 @@ import { KServeClient } from "../kserve/kserve-client.ts";
 import { isErrorWithCode } from "./error-with-code.ts";
 import { MockKServeClient } from "./mock-kserve-client.ts";
 
+// Proves: KSERVE-13
 suite("MockKServeClient", () => {
   test("is a KServeClient that draws a valid PNG of the wanted size without a network", async () => {
     const client = new MockKServeClient();

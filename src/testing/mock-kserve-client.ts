@@ -38,6 +38,10 @@ export class MockKServeClient extends KServeClient {
     return this.shouldFail === false;
   }
 
+  override async waitUntilIdle(): Promise<void> {
+    // A mock is never busy.
+  }
+
   override async describeModel(): Promise<ModelDescription> {
     const state = this.shouldFail === false ? "ready" : "unavailable";
     return { modelName: this.#modelName, servedModels: [this.#modelName], state };

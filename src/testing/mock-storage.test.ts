@@ -7,6 +7,7 @@ import { testStorage } from "./test-storage.ts";
 
 testStorage("MockStorage", ({ clock, baseUrl }) => new MockStorage({ clock, baseUrl }));
 
+// Proves: STORAGE-13, STORAGE-16
 test("MockStorage shows its pictures and records by id", async () => {
   const storage = new MockStorage();
   const id = createImageId(0);

@@ -10,6 +10,7 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** What `cleanupExpiredImages` promises. */
 export function testCleaning({ openStorage, countsDeletesExactly }: StorageSuite): void {
+  // Proves: STORAGE-6
   describe("cleanupExpiredImages()", () => {
     it("deletes what is older than the TTL, to the millisecond", async (t) => {
       const opened = await openStorage(t);

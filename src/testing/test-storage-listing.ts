@@ -154,6 +154,7 @@ export function testListing({ openStorage }: StorageSuite): void {
     });
   });
 
+  // Proves: STORAGE-5
   describe("listImages()", () => {
     it("gives at most the newest 1,000", async (t) => {
       const opened = await openStorage(t);

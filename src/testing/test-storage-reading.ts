@@ -7,6 +7,7 @@ import { SUITE_BASE_URL, type StorageSuite } from "./test-storage.ts";
 
 /** What reading, deleting, health and `close()` promise. */
 export function testReading({ openStorage, countsDeletesExactly }: StorageSuite): void {
+  // Proves: STORAGE-2, STORAGE-4
   describe("reading", () => {
     it("gives undefined for a picture that is not there", async (t) => {
       const { storage, createIdOfAge } = await openStorage(t);
@@ -69,6 +70,7 @@ export function testReading({ openStorage, countsDeletesExactly }: StorageSuite)
     });
   });
 
+  // Proves: STORAGE-3
   describe("deleteImage()", () => {
     it("says true once, then the picture is unknown", async (t) => {
       const { storage, createIdOfAge } = await openStorage(t);

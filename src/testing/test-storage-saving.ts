@@ -27,6 +27,7 @@ const METADATA = {
 
 /** What `saveImage` promises. */
 export function testSaving({ openStorage }: StorageSuite): void {
+  // Proves: STORAGE-1, STORAGE-8
   describe("saveImage()", () => {
     it("keeps the exact bytes of every size", async (t) => {
       const { storage, createIdOfAge } = await openStorage(t);
