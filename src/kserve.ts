@@ -9,5 +9,6 @@ export type {
   GenerationProgress,
   ImageGenerator,
   SeedReport,
+  WaitUntilIdleOptions,
 } from "./kserve/generated-image.ts";
 export { KServeError, ConfigurationError } from "./core/errors.ts";

@@ -4,6 +4,7 @@ import type {
   GenerateImageOptions,
   GenerateImageRequest,
   ImageGenerator,
+  WaitUntilIdleOptions,
 } from "../kserve/generated-image.ts";
 
 /** A running engine and the client that reaches it. */
@@ -40,6 +41,10 @@ export class EmbeddedGenerator implements ImageGenerator, AsyncDisposable {
   async healthCheck(options?: { readonly signal?: AbortSignal }): Promise<boolean> {
     if (this.#starting === undefined) return true;
     return (await this.#engine?.client.healthCheck(options)) ?? false;
+  }
+
+  async waitUntilIdle(options: WaitUntilIdleOptions): Promise<void> {
+    await this.#engine?.client.waitUntilIdle?.(options);
   }
 
   async close(): Promise<void> {

@@ -64,10 +64,21 @@ export interface GeneratedImage {
   readonly metadata: GenerationMetadata;
 }
 
+export interface WaitUntilIdleOptions {
+  readonly signal: AbortSignal;
+  /** How much longer the job may take, by what earlier ones took. */
+  readonly estimatedMs: number;
+}
+
 /** What the image service needs of a generator; `KServeClient` and `MockKServeClient` are ones. */
 export interface ImageGenerator {
   /** @throws {KServeError} */
   generateImage(request: GenerateImageRequest, options?: GenerateImageOptions): Promise<GeneratedImage>;
   /** True when the endpoint serves the model or is busy with a job; never throws. */
   healthCheck(options?: { readonly signal?: AbortSignal }): Promise<boolean>;
+  /**
+   * Resolves when a job that was abandoned has probably ended: the endpoint answers again, or `estimatedMs` are over.
+   * Never rejects; an aborted signal ends the wait.
+   */
+  waitUntilIdle?(options: WaitUntilIdleOptions): Promise<void>;
 }

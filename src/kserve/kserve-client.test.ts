@@ -3,7 +3,7 @@ import { suite, test } from "node:test";
 import { Secret } from "../core/secret.ts";
 import { verifyImage } from "../core/verify-image.ts";
 import { HOP_ANSWERS } from "../testing/hop-answers.ts";
-import { BENCH_REQUEST, createKServeBench, failureOf } from "../testing/kserve-bench.ts";
+import { advanceUntil, BENCH_REQUEST, createKServeBench, failureOf } from "../testing/kserve-bench.ts";
 import { KServeClient } from "./kserve-client.ts";
 
 suite("KServeClient.generateImage()", () => {

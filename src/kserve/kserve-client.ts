@@ -10,6 +10,7 @@ import type {
   GenerateImageRequest,
   GenerationProgress,
   ImageGenerator,
+  WaitUntilIdleOptions,
 } from "./generated-image.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { ModelServer, type CallOptions, type ImageVerifier } from "./model-server.ts";
@@ -130,6 +131,19 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   /** Asks the endpoint for its models and the readiness of ours; never throws, takes at most 4 s. */
   async describeModel(options: SignalOptions = {}): Promise<ModelDescription> {
     return this.#model.describe(this.#toCall(options));
+  }
+
+  /** A runtime that draws on the thread that answers is silent for as long as it draws, so any answer means idle. */
+  async waitUntilIdle({ signal, estimatedMs }: WaitUntilIdleOptions): Promise<void> {
+    const estimate = new AbortController();
+    const call = this.#toCall({ signal: AbortSignal.any([signal, estimate.signal]) });
+    const timer = new PhaseTimer(this.#clock);
+    timer.start(estimatedMs, () => estimate.abort());
+    try {
+      await this.#model.askAside(call, estimatedMs);
+    } finally {
+      timer.stop();
+    }
   }
 
   /**

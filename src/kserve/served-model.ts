@@ -116,6 +116,12 @@ export class ServedModel {
     return served ? error.withDetails({ served_models: served.slice(0, MAX_LISTED).map(shorten) }) : error;
   }
 
+  /** Resolves with any answer to a question of readiness, or with its failure, or after `limitMs`; never throws. */
+  async askAside(call: Omit<CallOptions, "limitMs">, limitMs: number): Promise<void> {
+    const modelName = this.knownName ?? DEFAULT_MODEL_NAME;
+    await this.#options.server.probe(modelName, { ...call, limitMs }).catch(() => undefined);
+  }
+
   /** Never throws; takes at most 4 s. */
   async describe(call: Omit<CallOptions, "limitMs">): Promise<ModelDescription> {
     const listing = this.#listAside(call);
