@@ -12,6 +12,7 @@ import { getLogger } from "../logging/logger.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
 import { createSampleImage } from "../testing/sample-images.ts";
+import { assertSameBytes } from "../testing/same-bytes.ts";
 import { watchFileSystem } from "../testing/watched-file-system.ts";
 import { assertClocksAgree } from "./clock-guard.ts";
 import { FileStorage } from "./file-storage.ts";
@@ -74,7 +75,7 @@ describe("FileStorage without its folder", () => {
       await assert.rejects(call(), isErrorWithCode("storage_unavailable"));
     }
     await rename(`${root}-gone`, root);
-    assert.deepEqual(await storage.getImage(id), BYTES);
+    assertSameBytes(await storage.getImage(id), BYTES);
     await storage.checkHealth();
   });
 
@@ -126,7 +127,7 @@ describe("FileStorage on a file system without hard links", () => {
       if (index !== winner) assert.ok(result.status === "rejected" && isErrorWithCode("image_exists")(result.reason));
     }
     const stored = await openStorage(root).readImage(id);
-    assert.deepEqual(stored?.imageData, createSampleImage(9000, "png", winner));
+    assertSameBytes(stored?.imageData, createSampleImage(9000, "png", winner));
     assert.equal(stored?.record["index"], winner);
     assert.deepEqual((await listFiles(root)).sort(), [`${id}.json`, `${id}.png`]);
     await rm(stored === undefined ? "" : join(root, "2026-03-01", "14-30", `${id}.json`));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { describe, it, test, type TestContext } from "node:test";
@@ -9,6 +9,7 @@ import { createImageId } from "../core/image-id.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
 import { createSampleImage } from "../testing/sample-images.ts";
+import { assertSameBytes } from "../testing/same-bytes.ts";
 import { testStorage } from "../testing/test-storage.ts";
 import { watchFileSystem, type FileSystemCall } from "../testing/watched-file-system.ts";
 import { FileStorage } from "./file-storage.ts";
@@ -70,7 +71,7 @@ describe("FileStorage on the disk", () => {
       const id = createImageId(NOW_MS);
       const path = await storage.saveImage(createSampleImage(100, format), id, { prompt: "a 🐈" });
       assert.equal(path, join(root, "2026-03-01", "14-30", `${id}.${extension}`));
-      assert.deepEqual(await readFile(path), createSampleImage(100, format));
+      assertSameBytes(await readFile(path), createSampleImage(100, format));
       const record: unknown = JSON.parse(await readFile(join(dirname(path), `${id}.json`), "utf8"));
       assert.deepEqual(record, await storage.readRecord(id));
       expected.push(`2026-03-01/14-30/${id}.${extension}`, `2026-03-01/14-30/${id}.json`);
@@ -118,7 +119,7 @@ describe("FileStorage on the disk", () => {
     for (const { id } of wholes) {
       const expected = await storage.readRecord(id);
       const image = await fresh.readImage(id);
-      assert.deepEqual(image?.imageData, BYTES);
+      assertSameBytes(image?.imageData, BYTES);
       for (const key of ["image_id", "created_at", "size", "format", "sha256"]) {
         assert.equal(image?.record[key], expected?.[key]);
       }
@@ -306,7 +307,7 @@ describe("FileStorage and files of the earlier flat layout", () => {
     await plant(root);
     const { id } = await save(10 * HOUR_MS);
     assert.deepEqual(await listIds(storage), [id, bare, newer, older]);
-    assert.deepEqual(await storage.getImage(older), BYTES);
+    assertSameBytes(await storage.getImage(older), BYTES);
     const record = await storage.readRecord(newer);
     assert.equal(record?.["prompt"], "old");
     assert.equal(record?.created_at, new Date(NOW_MS - 2 * HOUR_MS).toISOString());
@@ -354,7 +355,8 @@ describe("FileStorage and planted links", { skip: process.platform === "win32" }
     const elsewhere = new FileStorage({ basePath: outside, baseUrl: "" });
     const [id, other, old] = [createImageId(NOW_MS), createImageId(NOW_MS - 48 * HOUR_MS), createImageId(0)];
     const paths = await Promise.all([id, other, old].map(async (each) => elsewhere.saveImage(BYTES, each, {})));
-    await symlink(paths[0] ?? "", join(root, "2026-03-01", "14-30", `${id}.png`));
+    const link = join(root, "2026-03-01", "14-30", `${createImageId(NOW_MS - MINUTE_MS)}.png`);
+    for (const place of [join(root, "2026-03-01", "14-30", `${id}.png`), link]) await symlink(paths[0] ?? "", place);
     await symlink(join(outside, "2026-02-27"), join(root, "2026-02-27"));
     await mkdir(join(root, "1970-01-01"));
     await symlink(join(outside, "1970-01-01", "00-00"), join(root, "1970-01-01", "00-00"));
@@ -368,8 +370,9 @@ describe("FileStorage and planted links", { skip: process.platform === "win32" }
       );
     }
     assert.deepEqual(await listIds(storage), [kept]);
-    assert.equal(await storage.cleanupExpiredImages(3600), 0);
-    for (const path of paths) assert.deepEqual(await readFile(path), BYTES);
+    assert.equal(await storage.cleanupExpiredImages(30), 0);
+    assert.equal((await lstat(link)).isSymbolicLink(), true);
+    for (const path of paths) assertSameBytes(await readFile(path), BYTES);
   });
 
   it("reads no record through a link", async (t) => {

@@ -78,8 +78,11 @@ export function answer(request: FakeS3Request, state: FakeS3State): FakeS3Respon
   }
 }
 
-export function toErrorResponse(status: number, code: string): FakeS3Response {
-  return toXml(status, `<Error><Code>${code}</Code><Message>${code}</Message><RequestId>1</RequestId></Error>`);
+/** As on AWS, the words about wrong keys repeat the key. */
+export function toErrorResponse(status: number, code: string, accessKeyId = ""): FakeS3Response {
+  const key = `<AWSAccessKeyId>${accessKeyId}</AWSAccessKeyId>`;
+  const message = `<Message>${`${code} ${accessKeyId}`.trim()}</Message>`;
+  return toXml(status, `<Error><Code>${code}</Code>${message}${key}<RequestId>1</RequestId></Error>`);
 }
 
 function putObject(request: FakeS3Request, bucket: FakeS3Bucket, state: FakeS3State): FakeS3Response {

@@ -99,8 +99,9 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
       incoming.socket.destroy();
       return;
     }
-    const isSigned = incoming.headers.authorization?.startsWith(`AWS4-HMAC-SHA256 Credential=${accessKeyId}/`) === true;
-    const response = isSigned ? answer(request, state) : toErrorResponse(403, "InvalidAccessKeyId");
+    const [, signer = ""] = /^AWS4-HMAC-SHA256 Credential=([^/]+)\//.exec(incoming.headers.authorization ?? "") ?? [];
+    const isKnown = signer === accessKeyId;
+    const response = isKnown ? answer(request, state) : toErrorResponse(403, "InvalidAccessKeyId", signer);
     if (fault === undefined) respond(outgoing, request, response);
     else if (fault.kind === "reset") incoming.socket.destroy();
     else respondHalf(outgoing, response, fault.kind === "truncate");
