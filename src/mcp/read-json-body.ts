@@ -39,7 +39,10 @@ async function readBytes(req: IncomingMessage, maxBytes: number): Promise<Buffer
   });
   req.once("end", () => resolve(Buffer.concat(chunks)));
   req.once("error", reject);
-  req.once("close", () => reject(new Error("Cannot read the body: the client went away")));
+  req.once("close", () => {
+    // Every request closes at last, and an error that nobody sees is not free.
+    if (!req.readableEnded) reject(new Error("Cannot read the body: the client went away"));
+  });
   return promise;
 }
 
