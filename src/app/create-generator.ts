@@ -37,8 +37,8 @@ export function createGenerator(settings: Settings): Generator {
 }
 
 function createRemoteGenerator(settings: Settings, endpoint: string, pool: ImageWorkerPool): Generator {
-  const { modelName, authToken } = settings.kserve;
-  const client = new KServeClient({ ...clientOptions(settings, pool), endpoint, modelName, authToken });
+  const { modelName, authToken, modelProfile } = settings.kserve;
+  const client = new KServeClient({ ...clientOptions(settings, pool), endpoint, modelName, authToken, modelProfile });
   const close = async (): Promise<void> => {
     await client.close();
     await pool.close();
@@ -67,6 +67,7 @@ function createEmbeddedGenerator(settings: Settings, pool: ImageWorkerPool): Gen
       endpoint: "http://localhost",
       socketPath: address.socketPath,
       modelName,
+      modelProfile: "none",
       trustWarnings: true,
     });
     const close = async (): Promise<void> => {

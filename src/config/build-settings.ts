@@ -65,6 +65,7 @@ function toSettings(read: Read, hasOwnModel: boolean): Settings {
       timeoutSeconds: read("KSERVE_TIMEOUT"),
       maxRetries: read("KSERVE_MAX_RETRIES"),
       authToken: toSecret(read("KSERVE_AUTH_TOKEN")),
+      modelProfile: read("KSERVE_MODEL_PROFILE"),
       maxConcurrency: read("KSERVE_MAX_CONCURRENCY"),
       queueDepth: read("KSERVE_QUEUE_DEPTH"),
       queueTimeoutSeconds: read("KSERVE_QUEUE_TIMEOUT"),

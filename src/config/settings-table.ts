@@ -1,4 +1,4 @@
-import { DEFAULT_MODEL_NAME, type LogLevel } from "./settings.ts";
+import { DEFAULT_MODEL_NAME, type LogLevel, type ModelProfileName } from "./settings.ts";
 import {
   choice,
   hostList,
@@ -32,6 +32,16 @@ export interface SettingDefinition<Value = unknown> {
 }
 
 const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const satisfies readonly LogLevel[];
+const MODEL_PROFILES = [
+  "auto",
+  "none",
+  "sd",
+  "sdxl",
+  "sd3",
+  "flux",
+  "turbo",
+  "lcm",
+] as const satisfies readonly ModelProfileName[];
 const DAY_SECONDS = 86_400;
 
 /** A text for a header or a signature: no spaces, nothing outside ASCII. */
@@ -170,6 +180,13 @@ export const SETTINGS_TABLE = {
     description: "Model to call. Unset, and the endpoint serves exactly one model: that one.",
     kind: text(/^[\p{L}\p{N}][^\s\p{Cc}?#\\]{0,199}$/u, "must be a name without spaces, ? and #"),
     default: DEFAULT_MODEL_NAME,
+  },
+  KSERVE_MODEL_PROFILE: {
+    group: "Model server",
+    description:
+      "Size, steps and guidance for what a caller leaves open; `auto` goes by the name of the model, `none` is 512x512, 50 steps, 7.5.",
+    kind: choice(MODEL_PROFILES),
+    default: "auto",
   },
   KSERVE_TIMEOUT: {
     group: "Model server",

@@ -45,6 +45,8 @@ export type StorageSettings = FileStorageSettings | S3StorageSettings;
 
 export type EndpointSettings = { readonly kind: "url"; readonly url: string } | { readonly kind: "embedded" };
 
+export type ModelProfileName = "auto" | "none" | "sd" | "sdxl" | "sd3" | "flux" | "turbo" | "lcm";
+
 export interface KServeSettings {
   /** `undefined` is allowed only for commands that generate nothing. */
   readonly endpoint: EndpointSettings | undefined;
@@ -53,6 +55,8 @@ export interface KServeSettings {
   readonly timeoutSeconds: number;
   readonly maxRetries: number;
   readonly authToken: Secret | undefined;
+  /** What fills in parameters that a caller leaves open. */
+  readonly modelProfile: ModelProfileName;
   /** Jobs in flight at once; one GPU serves one job. */
   readonly maxConcurrency: number;
   /** Jobs that may wait; one more is answered "busy". */

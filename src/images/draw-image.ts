@@ -19,25 +19,14 @@ export interface DrawnImage {
   readonly metadata: JsonObject;
 }
 
-/** What a request gets that leaves these out: the specified defaults. */
-export const GENERATION_DEFAULTS = {
-  width: 512,
-  height: 512,
-  numInferenceSteps: 50,
-  guidanceScale: 7.5,
-} as const;
-
-/** Fills in the defaults, draws a seed if there is none, generates, and marks the picture. @throws {KServeError} */
+/** Draws a seed if there is none, generates, and marks the picture. @throws {KServeError} */
 export async function drawImage(
   generator: ImageGenerator,
   request: GenerateImageRequest,
   options: DrawImageOptions = {},
 ): Promise<DrawnImage> {
   const { random = systemRandom, ...generateOptions } = options;
-  const image = await generator.generateImage(
-    { ...GENERATION_DEFAULTS, ...request, seed: request.seed ?? random.uint32() },
-    generateOptions,
-  );
+  const image = await generator.generateImage({ ...request, seed: request.seed ?? random.uint32() }, generateOptions);
   const metadata = toJsonObject({
     ...image.metadata,
     seed_report: { ...image.metadata.seed_report, requested: request.seed ?? null },

@@ -8,7 +8,6 @@ import { noMetrics } from "../telemetry/metrics.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
 import { MockStorage } from "../testing/mock-storage.ts";
-import { GENERATION_DEFAULTS } from "./draw-image.ts";
 import { ImageService, type ImageProgress } from "./image-service.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 24, 12);
@@ -90,11 +89,11 @@ test("ImageService.generate() answers with the URL, the id and the metadata of t
   assert.deepEqual(events, ["ended ok"]);
 });
 
-test("ImageService.generate() fills in the specified defaults and draws a seed, and reports that none was asked for", async () => {
+test("ImageService.generate() leaves to the generator what was not given, draws a seed, and reports that none was asked for", async () => {
   const { images, generator } = createService();
   const first = await images.generate({ prompt: "x" }, { clientId: "a" });
   const second = await images.generate({ prompt: "x" }, { clientId: "a" });
-  assert.partialDeepStrictEqual(generator.requests[0], { prompt: "x", ...GENERATION_DEFAULTS });
+  assert.deepEqual(generator.requests[0], { prompt: "x", seed: first.metadata["seed"] });
   assert.notEqual(first.metadata["seed"], second.metadata["seed"]);
   assert.partialDeepStrictEqual(first.metadata["seed_report"], { requested: null, sent: first.metadata["seed"] });
 });

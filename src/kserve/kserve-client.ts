@@ -1,3 +1,4 @@
+import type { ModelProfileName } from "../config/settings.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { KServeError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
@@ -13,6 +14,7 @@ import type {
   WaitUntilIdleOptions,
 } from "./generated-image.ts";
 import { HttpTransport } from "./http-transport.ts";
+import { applyModelProfile, chooseModelProfile } from "./model-profiles.ts";
 import { ModelServer, type CallOptions, type ImageVerifier } from "./model-server.ts";
 import { PhaseTimer } from "./phase-timer.ts";
 import { PictureJobs } from "./picture-jobs.ts";
@@ -37,6 +39,8 @@ export interface KServeClientOptions {
   readonly socketPath?: string | undefined;
   /** Sent as a bearer token. */
   readonly authToken?: Secret | undefined;
+  /** Fills in what a request leaves open. Default: nothing is, so that the runtime's own defaults hold. */
+  readonly modelProfile?: ModelProfileName | undefined;
   readonly clock?: Clock;
   readonly random?: Random;
   /** True for an engine of our own: its warnings and reported values are passed on. Default false. */
@@ -73,6 +77,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #deadlineMs: number;
   readonly #maxRetries: number;
+  readonly #modelProfile: ModelProfileName | undefined;
   readonly #transport: HttpTransport;
   readonly #model: ServedModel;
   readonly #jobs: PictureJobs;
@@ -90,6 +95,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     this.#timeoutMs = timeoutSeconds * 1000;
     this.#deadlineMs = (options.deadlineSeconds ?? WAKE_ALLOWANCE_SECONDS + timeoutSeconds) * 1000;
     this.#maxRetries = maxRetries;
+    this.#modelProfile = options.modelProfile;
     this.#transport = new HttpTransport({ endpoint, socketPath: options.socketPath, authToken: options.authToken });
     const { verifyImage } = options;
     const server = new ModelServer({ transport: this.#transport, clock, maxImageBytes, verifyImage });
@@ -208,7 +214,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
           endAtMs: startedAtMs + wakeMs,
           onWaking: () => onProgress({ phase: "waking" }),
         });
-        const image = await this.#jobs.draw(modelName, request, seed, {
+        const image = await this.#jobs.draw(modelName, this.#fillIn(request, modelName), seed, {
           ...call,
           limitMs: this.#timeoutMs,
           onSent: () => onProgress({ phase: "generating" }),
@@ -221,6 +227,11 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
         await retries.pauseAfter(await this.#model.explain(error, call));
       }
     }
+  }
+
+  #fillIn(request: GenerateImageRequest, modelName: string): GenerateImageRequest {
+    const setting = this.#modelProfile;
+    return setting === undefined ? request : applyModelProfile(request, chooseModelProfile(setting, modelName));
   }
 
   #toCall(options: SignalOptions, requestId?: string): Omit<CallOptions, "limitMs"> {

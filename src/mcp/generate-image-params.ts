@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { ValidationError } from "../core/errors.ts";
 import { isJsonObject } from "../core/json.ts";
-import { GENERATION_DEFAULTS } from "../images/draw-image.ts";
 import type { GenerateImageResponse as ImageResponse } from "../images/image-service.ts";
 import type { GenerateImageRequest } from "../kserve/generated-image.ts";
+import { GENERATION_DEFAULTS } from "../kserve/model-profiles.ts";
 
 /** The longest prompt that is taken, in UTF-16 code units. */
 export const MAX_PROMPT_LENGTH = 10_000;

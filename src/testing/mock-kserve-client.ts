@@ -2,6 +2,7 @@ import { KServeError } from "../core/errors.ts";
 import { DEFAULT_MODEL_NAME } from "../config/settings.ts";
 import type { GeneratedImage, GenerateImageOptions, GenerateImageRequest } from "../kserve/generated-image.ts";
 import { KServeClient, type KServeClientOptions } from "../kserve/kserve-client.ts";
+import { applyModelProfile, GENERATION_DEFAULTS } from "../kserve/model-profiles.ts";
 import type { ModelDescription } from "../kserve/served-model.ts";
 import { drawTestPicture } from "./test-picture.ts";
 
@@ -52,7 +53,10 @@ export class MockKServeClient extends KServeClient {
   }
 
   #draw(request: GenerateImageRequest): GeneratedImage {
-    const { prompt, negativePrompt, width = 512, height = 512, numInferenceSteps, guidanceScale } = request;
+    const { prompt, negativePrompt, width, height, numInferenceSteps, guidanceScale } = applyModelProfile(
+      request,
+      GENERATION_DEFAULTS,
+    );
     const seed = request.seed ?? MOCK_SEED;
     return {
       imageData: drawTestPicture({ prompt, width, height, seed }),
@@ -62,8 +66,8 @@ export class MockKServeClient extends KServeClient {
         ...(negativePrompt !== undefined && { negative_prompt: negativePrompt }),
         width,
         height,
-        ...(numInferenceSteps !== undefined && { num_inference_steps: numInferenceSteps }),
-        ...(guidanceScale !== undefined && { guidance_scale: guidanceScale }),
+        num_inference_steps: numInferenceSteps,
+        guidance_scale: guidanceScale,
         seed,
         seed_report: { requested: request.seed ?? null, sent: seed, echoed: seed, honoured: true },
         model_name: this.#modelName,
