@@ -42,6 +42,15 @@ test("ImageWorkerPool.verify() leaves the neighbours of a slice alone", async ()
   assert.equal(shared.length, bytes.length * 5);
 });
 
+test("ImageWorkerPool.encode() gives the PNG that encodePng gives, inline and from a thread", async () => {
+  for (const inlineBytes of [0, 1024 * 1024]) {
+    await using pool = new ImageWorkerPool({ size: 1, inlineBytes });
+    const image = { width: 30, height: 20, rgb: randomBytes(1800) };
+    const expected = encodePng(image);
+    assert.ok((await pool.encode(image)).equals(expected));
+  }
+});
+
 test("ImageWorkerPool runs more pictures than it has threads", async () => {
   await using pool = new ImageWorkerPool({ size: 2, inlineBytes: 0 });
   const results = await Promise.all(Array.from({ length: 9 }, async (_, i) => pool.verify(picture(i + 10))));

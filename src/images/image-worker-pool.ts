@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { MCPImageError, ValidationError } from "../core/errors.ts";
+import { encodePng, type RgbImage } from "../core/png.ts";
 import { verifyImage, type VerifiedImage } from "../core/verify-image.ts";
 import { getLogger } from "../logging/logger.ts";
 import type { ImageWorkerReply, ImageWorkerRequest } from "./image-worker.ts";
@@ -17,7 +18,7 @@ export interface VerifiedBytes extends VerifiedImage {
 }
 
 interface Job {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly request: ImageWorkerRequest;
   readonly resolve: (reply: ImageWorkerReply) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -29,6 +30,8 @@ interface Slot {
 
 /** Measured: checksums run at about 5 GB/s, so a smaller picture takes less than a thread switch and back. */
 const INLINE_BYTES = 1024 * 1024;
+/** How much longer a byte takes to encode than to verify, at least. */
+const ENCODING_EFFORT = 32;
 
 const logger = getLogger("images");
 
@@ -48,14 +51,15 @@ export class ImageWorkerPool implements AsyncDisposable {
   /** `verifyImage` in a worker thread. @throws {ValidationError} `image_invalid` */
   async verify(imageData: Buffer): Promise<VerifiedBytes> {
     if (imageData.length < this.#inlineBytes) return { ...verifyImage(imageData), imageData };
-    const reply = await this.#run(toTransferable(imageData));
-    if (!reply.ok) {
-      throw new ValidationError("image_invalid", `Cannot read the picture: ${reply.reason}`, {
-        details: { reason: reply.reason },
-      });
-    }
-    const { buffer, byteOffset, byteLength } = reply.bytes;
-    return { ...reply.image, imageData: Buffer.from(buffer, byteOffset, byteLength) };
+    const reply = await this.#run({ task: "verify", bytes: toTransferable(imageData) });
+    return toVerifiedBytes(reply);
+  }
+
+  /** `encodePng` in a worker thread; the pixels that were given are no longer usable. */
+  async encode({ width, height, rgb }: RgbImage): Promise<Buffer> {
+    if (rgb.length < this.#inlineBytes / ENCODING_EFFORT) return encodePng({ width, height, rgb });
+    const reply = await this.#run({ task: "encode", bytes: toTransferable(rgb), width, height });
+    return toVerifiedBytes(reply).imageData;
   }
 
   /** Ends every thread; jobs that still run or wait are rejected. Safe to call twice. */
@@ -69,10 +73,10 @@ export class ImageWorkerPool implements AsyncDisposable {
     await this.close();
   }
 
-  async #run(bytes: Uint8Array<ArrayBuffer>): Promise<ImageWorkerReply> {
+  async #run(request: ImageWorkerRequest): Promise<ImageWorkerReply> {
     if (this.#closed) throw closedError();
     const { promise, resolve, reject } = Promise.withResolvers<ImageWorkerReply>();
-    this.#waiting.push({ bytes, resolve, reject });
+    this.#waiting.push({ request, resolve, reject });
     this.#assign();
     return promise;
   }
@@ -87,7 +91,7 @@ export class ImageWorkerPool implements AsyncDisposable {
     slot.job = this.#waiting.shift();
     if (slot.job === undefined) return slot.worker.unref();
     slot.worker.ref();
-    const request: ImageWorkerRequest = { bytes: slot.job.bytes };
+    const { request } = slot.job;
     slot.worker.postMessage(request, [request.bytes.buffer]);
   }
 
@@ -111,13 +115,23 @@ export class ImageWorkerPool implements AsyncDisposable {
   }
 }
 
+function toVerifiedBytes(reply: ImageWorkerReply): VerifiedBytes {
+  if (!reply.ok) {
+    throw new ValidationError("image_invalid", `Cannot read the picture: ${reply.reason}`, {
+      details: { reason: reply.reason },
+    });
+  }
+  const { buffer, byteOffset, byteLength } = reply.bytes;
+  return { ...reply.image, imageData: Buffer.from(buffer, byteOffset, byteLength) };
+}
+
 /** The worker's file, beside this one: `.ts` in the source tree, `.js` when built. */
 function workerUrl(): URL {
   return new URL(import.meta.url.endsWith(".ts") ? "./image-worker.ts" : "./image-worker.js", import.meta.url);
 }
 
 /** Bytes that own their memory whole; a slice of a shared pool is copied, or its neighbours would go with it. */
-function toTransferable(bytes: Buffer): Uint8Array<ArrayBuffer> {
+function toTransferable(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = bytes;
   if (buffer instanceof ArrayBuffer && bytes.byteLength > buffer.byteLength / 2) {
     return new Uint8Array(buffer, bytes.byteOffset, bytes.byteLength);

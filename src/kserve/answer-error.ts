@@ -1,4 +1,5 @@
-import { parseErrorText, type V1Instance } from "../wire/v1.ts";
+import { parseErrorText } from "../wire/error-text.ts";
+import type { V1Instance } from "../wire/v1.ts";
 import type { Answer } from "./exchange.ts";
 import { parseRetryAfterMs } from "./retry-after.ts";
 import { toSeconds } from "./transport-error.ts";

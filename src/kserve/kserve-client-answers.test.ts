@@ -56,7 +56,7 @@ suite("KServeClient, the picture", () => {
 
   const damaged: [string, FakeBehaviour, ErrorCode][] = [
     ["its base64 is wrong", { kind: "shape", toBody: (base64) => toV1Body(`!${base64.slice(1)}`) }, "image_invalid"],
-    ["its base64 is cut off", { kind: "shape", toBody: (base64) => toV1Body(base64.slice(0, -1)) }, "image_invalid"],
+    ["its base64 is cut off", { kind: "shape", toBody: (base64) => toV1Body(base64.slice(0, -4)) }, "image_invalid"],
     ["a bit in it is flipped", { kind: "shape", toBody: (base64) => toV1Body(flipBit(base64)) }, "image_invalid"],
     ["it is no picture", { kind: "shape", toBody: () => toV1Body("A".repeat(400)) }, "image_invalid"],
     ["it is empty", { kind: "shape", toBody: () => toV1Body("") }, "image_invalid"],

@@ -1,20 +1,21 @@
-import type { IncomingHttpHeaders } from "node:http";
 import type { Clock } from "../core/clock.ts";
 import { KServeError, MCPImageError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
+import { encodePng, type RgbImage } from "../core/png.ts";
 import { verifyImage, type VerifiedImage } from "../core/verify-image.ts";
-import { PictureScanner, pictureTooLarge } from "../wire/picture-scanner.ts";
+import type { PictureAnswer } from "../wire/picture-answer.ts";
+import { pictureTooLarge } from "../wire/picture-scanner.ts";
 import {
   parseModelNames,
   parseModelReady,
-  readV1Answer,
   toV1ModelPath,
   toV1PredictPath,
   V1_MODELS_PATH,
-  type V1Answer,
   type V1Instance,
 } from "../wire/v1.ts";
 import { toAnswerError, toErrorInsideAnswer, type FailedCall } from "./answer-error.ts";
+import { AnswerSink } from "./answer-sink.ts";
+import { isBlackPicture } from "./black-picture.ts";
 import { exchange, type Answer } from "./exchange.ts";
 import type { HttpTransport } from "./http-transport.ts";
 import { toUpstreamCause, UpstreamError } from "./upstream-error.ts";
@@ -35,10 +36,15 @@ export interface Prediction extends VerifiedImage {
   readonly imageData: Buffer;
   readonly report: JsonObject;
   readonly elapsedMs: number;
+  /** Our own words about the picture. */
+  readonly warnings: readonly string[];
 }
 
 /** Checks a picture, perhaps on another thread, which takes the bytes away and gives them back. */
 export type ImageVerifier = (imageData: Buffer) => Promise<VerifiedImage & { readonly imageData: Buffer }>;
+
+/** Makes a PNG of pixels, perhaps on another thread, which takes the pixels away. */
+export type ImageEncoder = (image: RgbImage) => Promise<Buffer>;
 
 /**
  * `busy`: it accepts connections but stays silent, as runtimes do while they draw;
@@ -46,8 +52,7 @@ export type ImageVerifier = (imageData: Buffer) => Promise<VerifiedImage & { rea
  */
 export type Readiness = "ready" | "not_ready" | "busy" | "unknown";
 
-/** JSON around the picture: prompt, parameters, reports. */
-const MAX_ENVELOPE_BYTES = 64 * 1024;
+const FILTERED = "possibly_filtered: the picture is all black, as a model's safety filter makes it";
 
 /** The calls of the KServe V1 protocol; each is one request, sent once. */
 export class ModelServer {
@@ -55,6 +60,7 @@ export class ModelServer {
   readonly #clock: Clock;
   readonly #maxImageBytes: number;
   readonly #verifyImage: ImageVerifier;
+  readonly #encodePng: ImageEncoder;
 
   constructor(options: {
     readonly transport: HttpTransport;
@@ -62,10 +68,13 @@ export class ModelServer {
     readonly maxImageBytes: number;
     /** Default: on the calling thread. */
     readonly verifyImage?: ImageVerifier | undefined;
+    /** Default: on the calling thread. */
+    readonly encodePng?: ImageEncoder | undefined;
   }) {
     this.#transport = options.transport;
     this.#clock = options.clock;
     this.#maxImageBytes = options.maxImageBytes;
+    this.#encodePng = options.encodePng ?? (async (image) => encodePng(image));
     this.#verifyImage = options.verifyImage ?? (async (imageData) => ({ ...verifyImage(imageData), imageData }));
   }
 
@@ -99,7 +108,7 @@ export class ModelServer {
   /** Draws one picture. @throws {KServeError} */
   async predict(modelName: string, instance: V1Instance, options: PredictOptions): Promise<Prediction> {
     const call: FailedCall = { modelName, instance, nowMs: this.#clock.nowMs() };
-    let scanner: PictureScanner | undefined;
+    let sink: AnswerSink | undefined;
     const answer = await exchange({
       transport: this.#transport,
       clock: this.#clock,
@@ -113,12 +122,12 @@ export class ModelServer {
       answerLimitMs: options.limitMs,
       onSent: options.onSent,
       openSink: (headers) => {
-        scanner = this.#openScanner(headers);
-        return this.#bounded(scanner);
+        sink = new AnswerSink({ headers, maxImageBytes: this.#maxImageBytes });
+        return sink;
       },
     });
-    if (!scanner) throw toAnswerError(answer, call);
-    return this.#toPrediction(readV1Answer(scanner.finish()), answer, call);
+    if (!sink) throw toAnswerError(answer, call);
+    return this.#toPrediction(sink.finish(), answer, call);
   }
 
   async #get(path: string, options: CallOptions): Promise<Answer> {
@@ -135,20 +144,10 @@ export class ModelServer {
     return { modelName, instance: undefined, nowMs: this.#clock.nowMs() };
   }
 
-  #openScanner(headers: IncomingHttpHeaders): PictureScanner {
-    const expectedBodyBytes = Number(headers["content-length"] ?? 0);
-    return new PictureScanner({ maxImageBytes: this.#maxImageBytes, expectedBodyBytes });
-  }
-
-  #bounded(scanner: PictureScanner): { write(chunk: Buffer): void } {
-    let restBytes = Math.ceil((this.#maxImageBytes * 4) / 3) + MAX_ENVELOPE_BYTES;
-    return {
-      write: (chunk) => {
-        restBytes -= chunk.length;
-        if (restBytes < 0) throw pictureTooLarge(this.#maxImageBytes);
-        scanner.write(chunk);
-      },
-    };
+  async #take(imageData: Buffer): Promise<Omit<Prediction, "report" | "elapsedMs">> {
+    if (imageData.length > this.#maxImageBytes) throw pictureTooLarge(this.#maxImageBytes);
+    const verified = await this.#verify(imageData);
+    return { ...verified, warnings: isBlackPicture(verified.imageData, verified) ? [FILTERED] : [] };
   }
 
   async #verify(imageData: Buffer): ReturnType<ImageVerifier> {
@@ -160,17 +159,19 @@ export class ModelServer {
     }
   }
 
-  async #toPrediction(answer: V1Answer, { elapsedMs, ...rest }: Answer, call: FailedCall): Promise<Prediction> {
+  async #toPrediction(answer: PictureAnswer, { elapsedMs, ...rest }: Answer, call: FailedCall): Promise<Prediction> {
     switch (answer.kind) {
       case "picture":
-        if (answer.imageData.length > this.#maxImageBytes) throw pictureTooLarge(this.#maxImageBytes);
-        return {
-          ...(await this.#verify(answer.imageData)),
-          report: answer.prediction,
-          elapsedMs,
-        };
+        return { ...(await this.#take(answer.imageData)), report: answer.report, elapsedMs };
+      case "pixels":
+        return { ...(await this.#take(await this.#encodePng(answer.image))), report: answer.report, elapsedMs };
+      case "url":
+        throw new UpstreamError("no_image_in_response", {
+          state: "the answer holds the address of a picture, not the picture",
+          details: { model_name: call.modelName },
+        });
       case "damaged":
-        throw new UpstreamError("image_invalid", { state: "the base64 of the picture is damaged" });
+        throw new UpstreamError("image_invalid", { state: "the picture in the answer is damaged" });
       case "error":
         throw toErrorInsideAnswer({ elapsedMs, ...rest }, answer.text, call);
       case "cut_off":

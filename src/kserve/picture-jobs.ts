@@ -79,6 +79,7 @@ export class PictureJobs {
         generation_seconds: Math.round(prediction.elapsedMs) / 1000,
         warnings: [
           ...toRefusalWarnings(request, refusedKeys),
+          ...prediction.warnings,
           ...(this.#trustWarnings ? readEngineWarnings(report) : []),
         ],
         ...(this.#trustWarnings && { engine: readEngineReport(report) }),

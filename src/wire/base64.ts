@@ -9,6 +9,13 @@ export function decodeBase64(text: string): Buffer | undefined {
   return bytes.length === (text.length / 4) * 3 - countPadding(text) ? bytes : undefined;
 }
 
+/** Base64 as runtimes write it: of either alphabet, perhaps in lines, perhaps without its padding. */
+export function decodeLooseBase64(text: string): Buffer | undefined {
+  const compact = /\s/.test(text) ? text.replace(/\s+/g, "") : text;
+  const standard = hasUrlSafeCharacter(compact) ? compact.replaceAll("-", "+").replaceAll("_", "/") : compact;
+  return decodeBase64(standard + "=".repeat((4 - (standard.length % 4)) % 4));
+}
+
 /** How many `=` (0, 1 or 2) end the text. */
 export function countPadding(text: string): 0 | 1 | 2 {
   if (text.endsWith("==")) return 2;

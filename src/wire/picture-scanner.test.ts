@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { KServeError } from "../core/errors.ts";
 import { decodeBase64 } from "./base64.ts";
 import { PictureScanner, type ScannedBody } from "./picture-scanner.ts";
-import { readV1Answer } from "./v1.ts";
+import { readPictureAnswer } from "./picture-answer.ts";
 
 const MAX_IMAGE_BYTES = 1024 * 1024;
 
@@ -78,7 +78,7 @@ suite("PictureScanner", () => {
     for (let cut = 0; cut < body.length; cut++) {
       const scanned = scan(body, [cut]);
       assert.equal(scanned.text.toString(), body);
-      const answer = readV1Answer(scanned);
+      const answer = readPictureAnswer(scanned);
       assert.deepEqual(answer.kind === "picture" && answer.imageData, picture);
     }
   });
@@ -88,7 +88,7 @@ suite("PictureScanner", () => {
     const scanned = scan(body, [70]);
     assert.equal(scanned.picture, undefined);
     assert.equal(scanned.text.toString(), body);
-    assert.deepEqual(readV1Answer(scanned), { kind: "cut_off" });
+    assert.deepEqual(readPictureAnswer(scanned), { kind: "cut_off" });
   });
 
   test("does not look for the key behind the first 64 KiB", () => {
@@ -96,7 +96,7 @@ suite("PictureScanner", () => {
     const body = toBody(picture.toString("base64"), "x".repeat(70_000));
     const scanned = scan(body, [66_000]);
     assert.equal(scanned.picture, undefined);
-    const answer = readV1Answer(scanned);
+    const answer = readPictureAnswer(scanned);
     assert.deepEqual(answer.kind === "picture" && answer.imageData, picture);
   });
 

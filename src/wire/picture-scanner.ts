@@ -1,4 +1,5 @@
 import { KServeError } from "../core/errors.ts";
+import { sniffImageFormat } from "../core/image-format.ts";
 import { countPadding, hasUrlSafeCharacter } from "./base64.ts";
 import { GrowingBuffer } from "./growing-buffer.ts";
 
@@ -22,15 +23,15 @@ export interface PictureScannerOptions {
 const MAX_HEAD_BYTES = 64 * 1024;
 const FIRST_TEXT_BYTES = 4 * 1024;
 const FIRST_PICTURE_BYTES = 256 * 1024;
-const PICTURE_KEY = /"b64"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}"/g;
+const PICTURE_KEY = /"b64(?:_json)?"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}"/g;
 /** No match is longer, so a match split over two chunks begins at most this far back. */
-const MAX_KEY_BYTES = 24;
+const MAX_KEY_BYTES = 32;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const PLACEHOLDER_BYTES = Buffer.from(JSON.stringify(PICTURE_PLACEHOLDER).slice(1, -1));
 
 /**
- * Takes the picture out of `{"predictions":[{"image":{"b64":"…"}}]}` while the body arrives, so that neither the body
+ * Takes the picture out of `{"predictions":[{"image":{"b64":"…"}}]}` or `{"data":[{"b64_json":"…"}]}` while the body arrives, so that neither the body
  * nor the base64 is ever held whole. Wherever the text is not plain base64 (an escape, a strange character, a wrong
  * length), it puts the text back together and leaves the body to the tolerant decoder: the scanner never guesses.
  */
@@ -74,9 +75,11 @@ export class PictureScanner {
     const searchFrom = Math.max(0, this.#text.length - MAX_KEY_BYTES);
     const before = this.#text.length;
     this.#text.append(chunk);
-    const start = findPictureStart(this.#text.bytes, searchFrom);
+    // A picture that comes as itself is no JSON, whatever its metadata may hold.
+    const isPicture = sniffImageFormat(this.#text.bytes) !== undefined;
+    const start = isPicture ? undefined : findPictureStart(this.#text.bytes, searchFrom);
     if (start === undefined) {
-      if (this.#text.length > MAX_HEAD_BYTES) this.#mode = "rest";
+      if (isPicture || this.#text.length > MAX_HEAD_BYTES) this.#mode = "rest";
       return;
     }
     this.#text.truncate(start);
