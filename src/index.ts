@@ -14,7 +14,11 @@ export {
   type ErrorCode,
 } from "./core/errors.ts";
 export { Secret } from "./core/secret.ts";
-export { ImageService, type GenerateImageResponse, type ImageMetadata } from "./images/image-service.ts";
+export type { GenerateImageResponse } from "./images/image-job.ts";
+export { ImageService, type ImageMetadata } from "./images/image-service.ts";
 export { configureLogging, getLogger, type Logger } from "./logging/logger.ts";
 export { GenerateImageTool } from "./mcp/generate-image-tool.ts";
-export { GenerateImageParams, GenerateImageResponse as GenerateImageResponseSchema } from "./mcp/generate-image-params.ts";
+export {
+  GenerateImageParams,
+  GenerateImageResponse as GenerateImageResponseSchema,
+} from "./mcp/generate-image-params.ts";

@@ -69,6 +69,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     generator: generator.images,
     queue,
     ttlSeconds,
+    jobTimeoutSeconds: settings.kserve.timeoutSeconds,
     metrics,
     ...(options.listenOnDemand && { ensureServing: async () => void (await listen()) }),
   });

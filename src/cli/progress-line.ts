@@ -1,4 +1,4 @@
-import type { ImageProgress } from "../images/image-service.ts";
+import type { ImageProgress } from "../images/image-job.ts";
 
 const BAR_CHARACTERS = 24;
 const REFRESH_MS = 200;

@@ -1,78 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KServeError } from "../core/errors.ts";
-import { encodePng } from "../core/png.ts";
-import type { GenerateImageOptions, GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
-import { noMetrics } from "../telemetry/metrics.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
+import { createImageServiceBench, SteppedGenerator } from "../testing/image-service-bench.ts";
 import { MockStorage } from "../testing/mock-storage.ts";
-import { ImageService, type ImageProgress } from "./image-service.ts";
-
-const NOW_MS = Date.UTC(2026, 10, 24, 12);
-const PICTURE = encodePng({ width: 1, height: 1, rgb: Uint8Array.of(1, 2, 3) });
-
-/** A generator whose jobs end when the test says so; by default at once. */
-class SteppedGenerator implements ImageGenerator {
-  readonly requests: GenerateImageRequest[] = [];
-  gate: Promise<void> = Promise.resolve();
-  failure: KServeError | undefined;
-
-  async generateImage(request: GenerateImageRequest, options: GenerateImageOptions = {}) {
-    this.requests.push(request);
-    options.onProgress?.({ phase: "generating" });
-    const aborted = new Promise<never>((_, reject) => {
-      options.signal?.addEventListener("abort", () => reject(new KServeError("cancelled", "Cancelled")));
-    });
-    await Promise.race([this.gate, aborted]);
-    if (this.failure !== undefined) throw this.failure;
-    const seed = request.seed ?? 0;
-    return {
-      imageData: PICTURE,
-      format: "png" as const,
-      metadata: {
-        prompt: request.prompt,
-        width: 1,
-        height: 1,
-        seed,
-        seed_report: { requested: seed, sent: seed, echoed: null, honoured: "unknown" as const },
-        model_name: "test-model",
-        generation_seconds: 0.5,
-        warnings: [],
-      },
-    };
-  }
-
-  async healthCheck(): Promise<boolean> {
-    return true;
-  }
-}
-
-function createService({ ttlSeconds = 3600, depth = 4 }: { ttlSeconds?: number; depth?: number } = {}) {
-  const clock = createFakeClock({ nowMs: NOW_MS });
-  const storage = new MockStorage({ clock });
-  const generator = new SteppedGenerator();
-  const queue = new FairQueue({ concurrency: 1, depth, timeoutMs: 10_000, clock });
-  const events: string[] = [];
-  const images = new ImageService({
-    storage,
-    generator,
-    queue,
-    ttlSeconds,
-    clock,
-    metrics: {
-      ...noMetrics,
-      generationEnded: (outcome) => events.push(`ended ${outcome}`),
-      rejected: (reason) => events.push(`rejected ${reason}`),
-    },
-  });
-  return { images, clock, storage, generator, queue, events };
-}
+import type { ImageProgress } from "./image-job.ts";
+import { ImageService } from "./image-service.ts";
 
 // Proves: TOOL-2
 test("ImageService.generate() answers with the URL, the id and the metadata of the stored picture", async () => {
-  const { images, storage, events } = createService();
+  const { images, storage, events } = createImageServiceBench();
   const response = await images.generate({ prompt: "a red circle", seed: 7 }, { clientId: "a" });
   assert.match(response.image_id, /^img_/);
   assert.equal(response.url, `http://127.0.0.1:8000/images/${response.image_id}`);
@@ -81,8 +20,8 @@ test("ImageService.generate() answers with the URL, the id and the metadata of t
   assert.equal(metadata["prompt"], "a red circle");
   assert.equal(metadata["width"], 1);
   assert.equal(metadata["mime_type"], "image/png");
-  assert.equal(metadata["created_at"], "2026-11-24T12:00:00.000Z");
-  assert.equal(metadata["expires_at"], "2026-11-24T13:00:00.000Z");
+  assert.equal(metadata["created_at"], "2026-01-01T00:00:00.000Z");
+  assert.equal(metadata["expires_at"], "2026-01-01T01:00:00.000Z");
   assert.equal(metadata["queue_wait_seconds"], 0);
   assert.deepEqual(metadata["seed_report"], { requested: 7, sent: 7, echoed: null, honoured: "unknown" });
   assert.equal(metadata["size"], storage.images.get(response.image_id)?.length);
@@ -90,7 +29,7 @@ test("ImageService.generate() answers with the URL, the id and the metadata of t
 });
 
 test("ImageService.generate() leaves to the generator what was not given, draws a seed, and reports that none was asked for", async () => {
-  const { images, generator } = createService();
+  const { images, generator } = createImageServiceBench();
   const first = await images.generate({ prompt: "x" }, { clientId: "a" });
   const second = await images.generate({ prompt: "x" }, { clientId: "a" });
   assert.deepEqual(generator.requests[0], { prompt: "x", seed: first.metadata["seed"] });
@@ -99,14 +38,14 @@ test("ImageService.generate() leaves to the generator what was not given, draws 
 });
 
 test("ImageService.generate() marks the picture with its parameters before it stores it", async () => {
-  const { images, storage } = createService();
+  const { images, storage } = createImageServiceBench();
   const { image_id } = await images.generate({ prompt: "a blue star" }, { clientId: "a" });
   const stored = storage.images.get(image_id);
   assert.equal(stored?.includes("parameters\0\0\0\0\0a blue star\nSeed: "), true);
 });
 
 test("ImageService.generate() tells the place in the queue, then each phase", async () => {
-  const { images, generator } = createService();
+  const { images, generator } = createImageServiceBench();
   const { promise, resolve } = Promise.withResolvers<void>();
   generator.gate = promise;
   const first = images.generate({ prompt: "1" }, { clientId: "a" });
@@ -123,7 +62,7 @@ test("ImageService.generate() tells the place in the queue, then each phase", as
 
 // Proves: TOOL-5
 test("ImageService.generate() ends when its signal aborts, queued or drawing, and frees the place", async () => {
-  const { images, generator, queue, storage, events } = createService();
+  const { images, generator, queue, storage, events } = createImageServiceBench();
   generator.gate = new Promise(() => undefined);
   const drawing = new AbortController();
   const waiting = new AbortController();
@@ -141,7 +80,7 @@ test("ImageService.generate() ends when its signal aborts, queued or drawing, an
 });
 
 test("ImageService.generate() refuses at once when the queue is full", async () => {
-  const { images, generator, events } = createService({ depth: 0 });
+  const { images, generator, events } = createImageServiceBench({ depth: 0 });
   const { promise, resolve } = Promise.withResolvers<void>();
   generator.gate = promise;
   const first = images.generate({ prompt: "1" }, { clientId: "a" });
@@ -153,7 +92,7 @@ test("ImageService.generate() refuses at once when the queue is full", async () 
 });
 
 test("ImageService.generate() stores nothing when the generator fails, and the next job runs", async () => {
-  const { images, generator, storage, events } = createService();
+  const { images, generator, storage, events } = createImageServiceBench();
   generator.failure = new KServeError("upstream_unavailable", "Refused");
   await assert.rejects(images.generate({ prompt: "1" }, { clientId: "a" }), isErrorWithCode("upstream_unavailable"));
   assert.equal(storage.images.size, 0);
@@ -164,7 +103,7 @@ test("ImageService.generate() stores nothing when the generator fails, and the n
 
 // Proves: HTTP-15
 test("ImageService treats a picture as unknown from the moment its time is over", async () => {
-  const { images, clock, storage } = createService({ ttlSeconds: 60 });
+  const { images, clock, storage } = createImageServiceBench({ ttlSeconds: 60 });
   const { image_id } = await images.generate({ prompt: "x" }, { clientId: "a" });
   await clock.advance(59_999);
   assert.equal((await images.getImage(image_id))?.record.image_id, image_id);
@@ -178,7 +117,7 @@ test("ImageService treats a picture as unknown from the moment its time is over"
 });
 
 test("ImageService without a time to live keeps pictures for ever", async () => {
-  const clock = createFakeClock({ nowMs: NOW_MS });
+  const clock = createFakeClock();
   const service = new ImageService({
     storage: new MockStorage({ clock }),
     generator: new SteppedGenerator(),
@@ -196,7 +135,7 @@ test("ImageService without a time to live keeps pictures for ever", async () => 
 });
 
 test("ImageService.drain() waits for accepted jobs and refuses new ones", async () => {
-  const { images, generator } = createService();
+  const { images, generator } = createImageServiceBench();
   const { promise, resolve } = Promise.withResolvers<void>();
   generator.gate = promise;
   const job = images.generate({ prompt: "1" }, { clientId: "a" });

@@ -2,14 +2,16 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, StorageError, toMcpImageError } from "../core/errors.ts";
 import { createImageId, type ImageId } from "../core/image-id.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
-import type { JsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
-import type { GenerateImageRequest, GenerationProgress, ImageGenerator } from "../kserve/generated-image.ts";
+import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
 import { getLogger, withLogFields } from "../logging/logger.ts";
-import type { FairQueue } from "../queue/fair-queue.ts";
+import type { FairQueue, Lease } from "../queue/fair-queue.ts";
 import type { AbstractStorage, FindImagesQuery, ImageRecord, StoredImage } from "../storage/abstract-storage.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { AbandonedJobs } from "./abandoned-jobs.ts";
 import { drawImage } from "./draw-image.ts";
+import { ImageJob, type GenerateImageResponse, type JobCaller, type JobControl } from "./image-job.ts";
+import { LostCalls, toCallKey } from "./lost-calls.ts";
 
 export interface ImageServiceOptions {
   readonly storage: AbstractStorage;
@@ -17,6 +19,8 @@ export interface ImageServiceOptions {
   readonly queue: FairQueue;
   /** `undefined`: pictures never expire. */
   readonly ttlSeconds: number | undefined;
+  /** The longest that a job may draw: how long one that was given up keeps its place at most. Default 60. */
+  readonly jobTimeoutSeconds?: number;
   /** Awaited before anything that tells a URL: makes sure that somebody answers there. */
   readonly ensureServing?: () => Promise<void>;
   readonly metrics?: Metrics;
@@ -24,17 +28,15 @@ export interface ImageServiceOptions {
   readonly random?: Random;
 }
 
-export interface GenerateOptions {
+export interface GenerateOptions extends JobCaller {
   /** Whose turn in the queue this takes: the client's address, session or name. */
   readonly clientId: string;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: ImageProgress) => void;
+  /**
+   * Aborts when the caller was cut off without having cancelled. The job goes on, and the same call of the same client,
+   * when it comes again soon, gets its picture.
+   */
+  readonly lostSignal?: AbortSignal;
 }
-
-export type ImageProgress =
-  | { readonly phase: "queued"; readonly ahead: number; readonly estimatedSeconds: number | undefined }
-  | GenerationProgress
-  | { readonly phase: "saving" };
 
 /** What the world learns of a stored picture: its record, where it is and until when. */
 export type ImageMetadata = ImageRecord & {
@@ -44,18 +46,13 @@ export type ImageMetadata = ImageRecord & {
   readonly expires_at: string | null;
 };
 
-/** The answer to a generation, as it leaves the process. */
-export interface GenerateImageResponse {
-  readonly url: string;
-  readonly image_id: string;
-  readonly metadata: JsonObject;
-}
-
 export interface MetadataPage {
   /** Newest first; none is expired. */
   readonly images: readonly ImageMetadata[];
   readonly nextCursor?: string;
 }
+
+const DEFAULT_JOB_TIMEOUT_SECONDS = 60;
 
 const logger = getLogger("images");
 
@@ -70,6 +67,8 @@ export class ImageService {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #jobs = new Set<Promise<unknown>>();
+  readonly #lostCalls: LostCalls<ImageJob>;
+  readonly #abandonedJobs: AbandonedJobs;
   #draining = false;
 
   constructor(options: ImageServiceOptions) {
@@ -81,6 +80,12 @@ export class ImageService {
     this.#metrics = options.metrics ?? noMetrics;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
+    this.#lostCalls = new LostCalls({ clock: this.#clock });
+    this.#abandonedJobs = new AbandonedJobs({
+      generator: options.generator,
+      limitMs: (options.jobTimeoutSeconds ?? DEFAULT_JOB_TIMEOUT_SECONDS) * 1000,
+      clock: this.#clock,
+    });
   }
 
   /**
@@ -93,14 +98,16 @@ export class ImageService {
   async generate(request: GenerateImageRequest, options: GenerateOptions): Promise<GenerateImageResponse> {
     if (this.#draining) throw new MCPImageError("shutting_down", "Cannot start a job: the server is shutting down");
     await this.#ensureServing();
-    const imageId = createImageId(this.#clock.nowMs(), this.#random);
-    const job = withLogFields({ image_id: imageId }, async () => this.#runJob(imageId, request, options));
-    this.#jobs.add(job);
-    try {
-      return await job;
-    } finally {
-      this.#jobs.delete(job);
-    }
+    const key = toCallKey(options.clientId, request);
+    const job = (await this.#rejoin(key)) ?? this.#startJob(request, options);
+    const lose = (): void => {
+      logger.info("call_lost", { image_id: job.imageId });
+      this.#lostCalls.add(key, job);
+    };
+    // Stays after the answer was given: a connection may turn out to be lost only when the answer is sent.
+    options.lostSignal?.addEventListener("abort", lose, { once: true });
+    if (options.lostSignal?.aborted) lose();
+    return job.serve(options);
   }
 
   /** The metadata of a picture, or `undefined` when it is unknown or its time is over. */
@@ -153,34 +160,60 @@ export class ImageService {
   async drain(): Promise<void> {
     this.#draining = true;
     await Promise.allSettled(this.#jobs);
+    await this.#abandonedJobs.close();
+  }
+
+  /** The job of an earlier call like this one whose caller was cut off, unless its picture is gone. */
+  async #rejoin(key: string): Promise<ImageJob | undefined> {
+    const job = this.#lostCalls.take(key);
+    if (job === undefined) return undefined;
+    const isRunning = this.#jobs.has(job.result);
+    if (!isRunning && (await this.getMetadata(job.imageId)) === undefined) return undefined;
+    logger.info("call_joined", { image_id: job.imageId });
+    return job;
+  }
+
+  #startJob(request: GenerateImageRequest, options: GenerateOptions): ImageJob {
+    const imageId = createImageId(this.#clock.nowMs(), this.#random);
+    const job = new ImageJob(imageId, options, async (control) =>
+      withLogFields({ image_id: imageId }, async () => this.#runJob(imageId, request, options.clientId, control)),
+    );
+    this.#jobs.add(job.result);
+    const forget = (): void => void this.#jobs.delete(job.result);
+    job.result.then(forget, forget);
+    return job;
   }
 
   async #runJob(
     imageId: ImageId,
     request: GenerateImageRequest,
-    options: GenerateOptions,
+    clientId: string,
+    control: JobControl,
   ): Promise<GenerateImageResponse> {
-    const { clientId, signal, onProgress } = options;
-    let admitted = false;
+    let lease: Lease | undefined;
+    let isDrawing = false;
+    const report: JobControl["report"] = (progress) => {
+      isDrawing = progress.phase === "generating";
+      control.report(progress);
+    };
     try {
-      return await this.#queue.run(
-        clientId,
-        async (waitedMs) => {
-          admitted = true;
-          this.#metrics.queueLeft(waitedMs / 1000);
-          return this.#generateAndSave(imageId, request, options, waitedMs);
-        },
-        {
-          ...(signal && { signal }),
-          onPosition: (position) => onProgress?.({ phase: "queued", ...position }),
-        },
-      );
+      lease = await this.#queue.acquire(clientId, {
+        signal: control.signal,
+        onPosition: (position) => report({ phase: "queued", ...position }),
+      });
+      this.#metrics.queueLeft(lease.waitedMs / 1000);
+      const response = await this.#generateAndSave(imageId, request, { ...control, report }, lease);
+      lease.release();
+      return response;
     } catch (error) {
       const failure = toMcpImageError(error);
-      if (admitted) this.#metrics.generationEnded(failure.code, 0);
-      else this.#metrics.rejected(failure.code);
+      if (lease === undefined) this.#metrics.rejected(failure.code);
+      else this.#metrics.generationEnded(failure.code, 0);
       const level = failure.code === "cancelled" || failure.retryable ? "warn" : "error";
       logger[level]("generation_failed", { error: failure });
+      const mayStillRun = failure.details["maybe_running"] === true || (isDrawing && failure.code === "cancelled");
+      if (mayStillRun && lease !== undefined) this.#abandonedJobs.hold(lease);
+      else lease?.release({ isSample: false });
       throw failure;
     }
   }
@@ -188,20 +221,21 @@ export class ImageService {
   async #generateAndSave(
     imageId: ImageId,
     request: GenerateImageRequest,
-    { signal, onProgress }: GenerateOptions,
-    waitedMs: number,
+    { signal, report }: JobControl,
+    { waitedMs, ahead }: Lease,
   ): Promise<GenerateImageResponse> {
     const startedAtMs = this.#clock.monotonicMs();
     const { imageData, metadata } = await drawImage(this.#generator, request, {
       random: this.#random,
       requestId: imageId,
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
+      signal,
+      onProgress: report,
     });
-    onProgress?.({ phase: "saving" });
+    report({ phase: "saving" });
     const location = await this.#storage.saveImage(imageData, imageId, {
       ...metadata,
       queue_wait_seconds: roundSeconds(waitedMs),
+      queue_ahead: ahead,
     });
     const seconds = roundSeconds(this.#clock.monotonicMs() - startedAtMs);
     this.#metrics.generationEnded("ok", seconds);

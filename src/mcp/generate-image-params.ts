@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { ValidationError } from "../core/errors.ts";
 import { isJsonObject } from "../core/json.ts";
-import type { GenerateImageResponse as ImageResponse } from "../images/image-service.ts";
+import type { GenerateImageResponse as ImageResponse } from "../images/image-job.ts";
 import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 import { GENERATION_DEFAULTS } from "../kserve/model-profiles.ts";
 

@@ -58,7 +58,7 @@ export class GenerateImageTool implements McpFeature {
     return this.#images.generate(toGenerateImageRequest(params), options);
   }
 
-  register(server: McpServer, { clientId }: McpConnection): void {
+  register(server: McpServer, connection: McpConnection): void {
     server.registerTool(
       this.name,
       {
@@ -68,14 +68,20 @@ export class GenerateImageTool implements McpFeature {
         outputSchema: this.#outputSchema,
         annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
       },
-      async (argumentsOfCall, context) => this.#call(argumentsOfCall, context, clientId),
+      async (argumentsOfCall, context) => this.#call(argumentsOfCall, context, connection),
     );
   }
 
-  async #call(argumentsOfCall: unknown, context: ServerContext, clientId: string): Promise<CallToolResult> {
+  async #call(
+    argumentsOfCall: unknown,
+    context: ServerContext,
+    { era, clientId }: McpConnection,
+  ): Promise<CallToolResult> {
     // NOTE: the signal fires also after an answer was given, when the server of the request closes.
     const { _meta, notify, signal } = context.mcpReq;
     const progressToken = _meta?.progressToken;
+    // Up to 2025-11-25 a lost connection is no cancel; since 2026-07-28 it is one, and `signal` says so.
+    const lostSignal = era === "legacy" ? context.http?.req?.signal : undefined;
     let reporter: ProgressReporter | undefined;
     try {
       const params = parseGenerateImageParams(argumentsOfCall);
@@ -89,6 +95,7 @@ export class GenerateImageTool implements McpFeature {
       const response = await this.execute(params, {
         clientId,
         signal,
+        ...(lostSignal && { lostSignal }),
         ...(reporter && { onProgress: reporter.report }),
       });
       return toImageResult(response);

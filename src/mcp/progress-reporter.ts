@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from "../core/clock.ts";
-import type { ImageProgress } from "../images/image-service.ts";
+import type { ImageProgress } from "../images/image-job.ts";
 import { getLogger } from "../logging/logger.ts";
 
 /** One `notifications/progress`, without its token. */

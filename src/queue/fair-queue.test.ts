@@ -6,6 +6,12 @@ import { createFakeClock } from "../testing/fake-clock.ts";
 
 const rejectsWith = (code: string) => (error: unknown) => error instanceof MCPImageError && error.code === code;
 
+async function run(queue: FairQueue, clientId: string, job: () => Promise<void>): Promise<void> {
+  const lease = await queue.acquire(clientId);
+  await job();
+  lease.release();
+}
+
 test("FairQueue runs no more jobs at once than its concurrency", async () => {
   const queue = new FairQueue({ concurrency: 2, depth: 10, timeoutMs: 1000 });
   let running = 0;
@@ -15,7 +21,7 @@ test("FairQueue runs no more jobs at once than its concurrency", async () => {
     await new Promise(setImmediate);
     running--;
   };
-  await Promise.all(Array.from({ length: 8 }, async () => queue.run("a", job)));
+  await Promise.all(Array.from({ length: 8 }, async () => run(queue, "a", job)));
   assert.equal(most, 2);
   assert.equal(queue.running, 0);
   assert.equal(queue.waiting, 0);
@@ -25,7 +31,7 @@ test("FairQueue takes turns between clients, first in first out within one", asy
   const queue = new FairQueue({ concurrency: 1, depth: 10, timeoutMs: 1000 });
   const first = await queue.acquire("greedy");
   const order: string[] = [];
-  const add = async (client: string, name: string) => queue.run(client, async () => void order.push(name));
+  const add = async (client: string, name: string) => run(queue, client, async () => void order.push(name));
   const jobs = [add("greedy", "g1"), add("greedy", "g2"), add("greedy", "g3"), add("polite", "p1"), add("other", "o1")];
   first.release();
   await Promise.all(jobs);
@@ -100,13 +106,61 @@ test("FairQueue ends a wait with queue_timeout and leaves no place taken", async
   assert.equal(queue.running, 0);
 });
 
-test("FairQueue.run() gives its place back when the job throws", async () => {
-  const queue = new FairQueue({ concurrency: 1, depth: 0, timeoutMs: 1000 });
-  await assert.rejects(
-    queue.run("a", async () => {
-      throw new Error("broken");
-    }),
-    /broken/,
-  );
-  assert.equal(await queue.run("a", async () => "fine"), "fine");
+test("FairQueue when full lets a client with few jobs take the place of the newest of the client with most", async () => {
+  const queue = new FairQueue({ concurrency: 1, depth: 3, timeoutMs: 1000 });
+  const lease = await queue.acquire("greedy");
+  const order: string[] = [];
+  const add = async (client: string, name: string) => run(queue, client, async () => void order.push(name));
+  const kept = [add("greedy", "g1"), add("greedy", "g2")];
+  const displaced = add("greedy", "g3");
+  kept.push(add("polite", "p1"));
+  await assert.rejects(displaced, rejectsWith("queue_full"));
+  await assert.rejects(add("polite", "p2"), rejectsWith("queue_full"));
+  await assert.rejects(add("greedy", "g4"), rejectsWith("queue_full"));
+  assert.equal(queue.waiting, 3);
+  lease.release();
+  await Promise.all(kept);
+  assert.deepEqual(order, ["g1", "p1", "g2"]);
+  assert.equal(queue.running, 0);
+});
+
+test("FairQueue keeps the duration of a job that failed out of its estimates", async () => {
+  const clock = createFakeClock();
+  const queue = new FairQueue({ concurrency: 1, depth: 10, timeoutMs: 60_000, clock });
+  const good = await queue.acquire("a");
+  assert.equal(good.estimateRestMs(), undefined);
+  await clock.advance(4000);
+  good.release();
+  (await queue.acquire("a")).release({ isSample: false });
+  const next = await queue.acquire("a");
+  assert.equal(next.estimateRestMs(), 4000);
+  await clock.advance(1000);
+  assert.equal(next.estimateRestMs(), 3000);
+  await clock.advance(5000);
+  assert.equal(next.estimateRestMs(), 4000);
+});
+
+test("A lease of FairQueue tells how many were ahead, and gives its place back once", async () => {
+  const queue = new FairQueue({ concurrency: 1, depth: 2, timeoutMs: 1000 });
+  const first = await queue.acquire("a");
+  const [second, third] = [queue.acquire("a"), queue.acquire("a")];
+  first.release();
+  first.release();
+  assert.equal(queue.running, 1);
+  const leases = [await second];
+  leases[0]?.release();
+  leases.push(await third);
+  leases[1]?.release();
+  assert.deepEqual([first.ahead, ...leases.map(({ ahead }) => ahead)], [0, 1, 2]);
+});
+
+test("FairQueue gives the place back when the turn and the abort come together", async () => {
+  const queue = new FairQueue({ concurrency: 1, depth: 2, timeoutMs: 1000 });
+  const lease = await queue.acquire("a");
+  const controller = new AbortController();
+  const both = queue.acquire("b", { signal: controller.signal });
+  lease.release();
+  controller.abort();
+  await assert.rejects(both, rejectsWith("cancelled"));
+  assert.equal(queue.running, 0);
 });

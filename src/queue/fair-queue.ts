@@ -27,13 +27,22 @@ export interface EnqueueOptions {
 /** A place in flight; give it back exactly once (more calls do nothing). */
 export interface Lease {
   readonly waitedMs: number;
-  release(): void;
+  /** Jobs that were to start before this one when it came. */
+  readonly ahead: number;
+  /**
+   * How much longer the job takes if it is like the recent ones; one that has overrun is given their mean once more.
+   * `undefined` before the first has ended.
+   */
+  estimateRestMs(): number | undefined;
+  /** `isSample: false` keeps the duration out of the estimates: a job that failed says nothing about the next. */
+  release(options?: { readonly isSample?: boolean }): void;
 }
 
 interface Waiter {
   readonly clientId: string;
   readonly onPosition: ((position: QueuePosition) => void) | undefined;
-  readonly start: () => void;
+  state: "waiting" | "turn" | "displaced";
+  readonly wake: () => void;
 }
 
 /** Weight of the newest job in the running mean of durations. */
@@ -41,7 +50,8 @@ const SMOOTHING = 0.3;
 
 /**
  * A bounded queue in front of the model server: first in, first out within a client, round-robin between clients,
- * so that one who asks for a hundred pictures does not starve one who asks for one.
+ * so that one who asks for a hundred pictures does not starve one who asks for one. When it is full, a job of a client
+ * with few in it takes the place of the newest job of the client with most.
  */
 export class FairQueue {
   readonly #concurrency: number;
@@ -70,55 +80,44 @@ export class FairQueue {
   }
 
   /**
-   * Waits for a turn, then runs `work` and gives its result.
+   * Waits for a turn.
    *
-   * @throws {KServeError} `queue_full` at once, `queue_timeout` after the wait
+   * @throws {KServeError} `queue_full` at once, or later when a client with fewer jobs needs the place;
+   *   `queue_timeout` after the wait
    * @throws {MCPImageError} `cancelled` when the signal aborts while waiting
    */
-  async run<Result>(
-    clientId: string,
-    work: (waitedMs: number) => Promise<Result>,
-    options: EnqueueOptions = {},
-  ): Promise<Result> {
-    const lease = await this.acquire(clientId, options);
-    try {
-      return await work(lease.waitedMs);
-    } finally {
-      lease.release();
-    }
-  }
-
-  /** Waits for a turn; see `run`. */
   async acquire(clientId: string, options: EnqueueOptions = {}): Promise<Lease> {
     const { signal, onPosition } = options;
     if (signal?.aborted) throw cancelled(signal);
-    if (this.#running < this.#concurrency && this.#waitingCount === 0) return this.#start(0);
-    if (this.#waitingCount >= this.#depth) throw this.#full();
+    if (this.#running < this.#concurrency && this.#waitingCount === 0) return this.#start();
+    if (this.#waitingCount >= this.#depth && !this.#displaceFor(clientId)) throw this.#full();
 
     const enqueuedAtMs = this.#clock.monotonicMs();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const waiter: Waiter = { clientId, onPosition, start: resolve };
+    const woken = Promise.withResolvers<void>();
+    const waiter: Waiter = { clientId, onPosition, state: "waiting", wake: woken.resolve };
     this.#add(waiter);
-    onPosition?.(this.#positionOf(waiter));
+    const position = this.#positionOf(waiter);
+    onPosition?.(position);
 
     const stopWaiting = new AbortController();
-    const outcome = await Promise.race([
-      promise.then(() => "turn" as const),
-      this.#clock.sleep(this.#timeoutMs, stopWaiting.signal).then(
-        () => "timeout" as const,
-        () => promise.then(() => "turn" as const),
-      ),
+    await Promise.race([
+      woken.promise,
+      this.#clock.sleep(this.#timeoutMs, stopWaiting.signal).catch(() => undefined),
       ...(signal ? [aborted(signal, stopWaiting.signal)] : []),
     ]);
     stopWaiting.abort();
-    // The turn may have come in the same tick as the timeout or the abort: the place is then ours to give back.
-    const stillWaiting = this.#remove(waiter);
-    if (outcome !== "turn") {
-      if (!stillWaiting) this.#release();
-      else this.#announcePositions();
-      throw outcome === "timeout" ? this.#timedOut() : cancelled(signal);
+    if (waiter.state === "displaced") throw this.#full();
+    if (waiter.state === "waiting") {
+      this.#remove(waiter);
+      this.#announcePositions();
+      throw signal?.aborted ? cancelled(signal) : this.#timedOut();
     }
-    return this.#lease(this.#clock.monotonicMs() - enqueuedAtMs);
+    // The turn may have come in the same tick as the abort: the place is then ours to give back.
+    if (signal?.aborted) {
+      this.#release();
+      throw cancelled(signal);
+    }
+    return this.#lease(this.#clock.monotonicMs() - enqueuedAtMs, position.ahead);
   }
 
   /** Where a job that came now would stand. */
@@ -126,24 +125,34 @@ export class FairQueue {
     return this.#position(this.#running + this.#waitingCount);
   }
 
-  #start(waitedMs: number): Lease {
+  #start(): Lease {
+    const ahead = this.#running;
     this.#running++;
-    return this.#lease(waitedMs);
+    return this.#lease(0, ahead);
   }
 
-  #lease(waitedMs: number): Lease {
+  #lease(waitedMs: number, ahead: number): Lease {
     const startedAtMs = this.#clock.monotonicMs();
+    const elapsedMs = (): number => this.#clock.monotonicMs() - startedAtMs;
     let released = false;
     return {
       waitedMs,
-      release: () => {
+      ahead,
+      estimateRestMs: () => {
+        const meanMs = this.#meanMs;
+        return meanMs === undefined || elapsedMs() >= meanMs ? meanMs : meanMs - elapsedMs();
+      },
+      release: ({ isSample = true } = {}) => {
         if (released) return;
         released = true;
-        const durationMs = this.#clock.monotonicMs() - startedAtMs;
-        this.#meanMs = this.#meanMs === undefined ? durationMs : this.#meanMs + SMOOTHING * (durationMs - this.#meanMs);
+        if (isSample) this.#learn(elapsedMs());
         this.#release();
       },
     };
+  }
+
+  #learn(durationMs: number): void {
+    this.#meanMs = this.#meanMs === undefined ? durationMs : this.#meanMs + SMOOTHING * (durationMs - this.#meanMs);
   }
 
   #release(): void {
@@ -151,8 +160,22 @@ export class FairQueue {
     const next = this.#takeNext();
     if (next === undefined) return;
     this.#running++;
-    next.start();
+    next.state = "turn";
+    next.wake();
     this.#announcePositions();
+  }
+
+  /** Takes the newest job of the client with most in the queue out of it, if that client still has no fewer then. */
+  #displaceFor(clientId: string): boolean {
+    let longest: Waiter[] = [];
+    for (const waiters of this.#waiting.values()) if (waiters.length > longest.length) longest = waiters;
+    const newest = longest.at(-1);
+    const own = this.#waiting.get(clientId)?.length ?? 0;
+    if (newest === undefined || longest.length <= own + 1) return false;
+    this.#remove(newest);
+    newest.state = "displaced";
+    newest.wake();
+    return true;
   }
 
   #add(waiter: Waiter): void {
@@ -162,15 +185,11 @@ export class FairQueue {
     this.#waitingCount++;
   }
 
-  /** True when the waiter had not had its turn yet. */
-  #remove(waiter: Waiter): boolean {
-    const ofClient = this.#waiting.get(waiter.clientId);
-    const index = ofClient?.indexOf(waiter) ?? -1;
-    if (ofClient === undefined || index === -1) return false;
-    ofClient.splice(index, 1);
+  #remove(waiter: Waiter): void {
+    const ofClient = this.#waiting.get(waiter.clientId) ?? [];
+    ofClient.splice(ofClient.indexOf(waiter), 1);
     if (ofClient.length === 0) this.#waiting.delete(waiter.clientId);
     this.#waitingCount--;
-    return true;
   }
 
   /** The first waiter of the client whose turn it is; that client then goes to the end of the round. */
@@ -236,10 +255,9 @@ function cancelled(signal: AbortSignal | undefined): MCPImageError {
   return new MCPImageError("cancelled", "Job was cancelled while it waited", { cause: signal?.reason });
 }
 
-async function aborted(signal: AbortSignal, done: AbortSignal): Promise<"aborted"> {
+async function aborted(signal: AbortSignal, done: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   signal.addEventListener("abort", () => resolve(), { once: true, signal: done });
   done.addEventListener("abort", () => resolve(), { once: true });
   await promise;
-  return "aborted";
 }
