@@ -1,5 +1,6 @@
 /** The client of text-to-image models behind KServe. */
 export { KServeClient, type KServeClientOptions } from "./kserve/kserve-client.ts";
+export type { CircuitState, UpstreamObserver } from "./kserve/upstream-observer.ts";
 export type { ModelDescription } from "./kserve/served-model.ts";
 export type {
   GeneratedImage,

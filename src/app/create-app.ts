@@ -55,7 +55,6 @@ const logger = getLogger("app");
  */
 export function createApp(settings: Settings, options: AppOptions): App {
   const { version, overrides = {} } = options;
-  const generator = overrides.generator ?? createGenerator(settings);
   const storage = overrides.storage ?? createStorage(settings.storage, () => http.baseUrl());
   const queue = new FairQueue({
     concurrency: settings.kserve.maxConcurrency,
@@ -63,6 +62,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     timeoutMs: settings.kserve.queueTimeoutSeconds * 1000,
   });
   const metrics = createPrometheusMetrics({ version, queue: () => queue, sessions: () => mcp.sessions });
+  const generator = overrides.generator ?? createGenerator(settings, metrics);
   const { ttlSeconds } = settings.images;
   const images = new ImageService({
     storage,

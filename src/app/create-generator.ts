@@ -6,6 +6,7 @@ import { shippedModelPath } from "../engine/package-files.ts";
 import { ImageWorkerPool } from "../images/image-worker-pool.ts";
 import type { ImageGenerator } from "../kserve/generated-image.ts";
 import { KServeClient } from "../kserve/kserve-client.ts";
+import type { UpstreamObserver } from "../kserve/upstream-observer.ts";
 import { EmbeddedGenerator } from "./embedded-generator.ts";
 
 /** What draws the pictures, and what it is called. */
@@ -19,16 +20,16 @@ export interface Generator extends AsyncDisposable {
 }
 
 /**
- * The client of the endpoint that the settings name. Does no I/O.
+ * The client of the endpoint that the settings name. Does no I/O. The observer hears of requests to a remote endpoint.
  *
  * @throws {ConfigurationError} `configuration_invalid` without an endpoint, or with one that cannot be used
  */
-export function createGenerator(settings: Settings): Generator {
+export function createGenerator(settings: Settings, observer?: UpstreamObserver): Generator {
   const { endpoint } = settings.kserve;
   const pool = new ImageWorkerPool({ size: settings.http.workers });
   switch (endpoint?.kind) {
     case "url":
-      return createRemoteGenerator(settings, endpoint.url, pool);
+      return createRemoteGenerator(settings, endpoint.url, pool, observer);
     case "embedded":
       return createEmbeddedGenerator(settings, pool);
     case undefined:
@@ -36,9 +37,21 @@ export function createGenerator(settings: Settings): Generator {
   }
 }
 
-function createRemoteGenerator(settings: Settings, endpoint: string, pool: ImageWorkerPool): Generator {
+function createRemoteGenerator(
+  settings: Settings,
+  endpoint: string,
+  pool: ImageWorkerPool,
+  observer: UpstreamObserver | undefined,
+): Generator {
   const { modelName, authToken, modelProfile } = settings.kserve;
-  const client = new KServeClient({ ...clientOptions(settings, pool), endpoint, modelName, authToken, modelProfile });
+  const client = new KServeClient({
+    ...clientOptions(settings, pool),
+    endpoint,
+    modelName,
+    authToken,
+    modelProfile,
+    observer,
+  });
   const close = async (): Promise<void> => {
     await client.close();
     await pool.close();

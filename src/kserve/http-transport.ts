@@ -2,12 +2,14 @@ import { Agent, request as httpRequest, type IncomingMessage, type RequestOption
 import { Agent as SecureAgent, request as httpsRequest } from "node:https";
 import type { Secret } from "../core/secret.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { UpstreamObserver } from "./upstream-observer.ts";
 
 export interface HttpTransportOptions {
   readonly endpoint: Endpoint;
   /** A Unix socket or named pipe that is connected to instead of the endpoint's host. */
   readonly socketPath: string | undefined;
   readonly authToken: Secret | undefined;
+  readonly observer: UpstreamObserver;
 }
 
 export interface HttpCall {
@@ -27,12 +29,14 @@ const IDLE_CONNECTION_MS = 4000;
 export class HttpTransport {
   readonly #endpoint: Endpoint;
   readonly #authToken: Secret | undefined;
+  readonly #observer: UpstreamObserver;
   readonly #agent: Agent;
   readonly #target: RequestOptions;
 
   constructor(options: HttpTransportOptions) {
     this.#endpoint = options.endpoint;
     this.#authToken = options.authToken;
+    this.#observer = options.observer;
     const agentOptions = { keepAlive: true, timeout: IDLE_CONNECTION_MS };
     this.#agent = options.endpoint.isSecure ? new SecureAgent(agentOptions) : new Agent(agentOptions);
     this.#target = {
@@ -66,7 +70,14 @@ export class HttpTransport {
     request.on("error", reject);
     request.once("response", resolve);
     request.end(call.body);
-    return promise;
+    try {
+      const response = await promise;
+      this.#observer.upstreamRequestEnded(String(response.statusCode));
+      return response;
+    } catch (error) {
+      this.#observer.upstreamRequestEnded("none");
+      throw error;
+    }
   }
 
   /** Closes every connection, those in use too. */

@@ -69,7 +69,7 @@ suite("KServeClient, retries", () => {
 
   test("back off with full jitter, doubling from 1 s", async () => {
     await using bench = await createKServeBench({ maxRetries: 6 });
-    const behaviour = { kind: "answer", answer: HOP_ANSWERS.queueFull } as const;
+    const behaviour = { kind: "answer", answer: HOP_ANSWERS.tooManyRequests } as const;
     bench.runtime.script(behaviour, behaviour, behaviour, behaviour, behaviour, behaviour);
     await bench.generate();
     assert.deepEqual(delaysOf(bench), [500, 1000, 2000, 4000, 7500, 7500]);
@@ -170,6 +170,31 @@ suite("KServeClient with nothing set", () => {
     await bench.runtime.waitForRequests("POST");
     await bench.clock.advance(60_000);
     assert.partialDeepStrictEqual((await work).details, { elapsed_seconds: 60 });
+  });
+});
+
+suite("KServeClient, budget of retries", () => {
+  test("spends at most 10 retries on an endpoint that never succeeds", async () => {
+    await using bench = await createKServeBench({ maxRetries: 10 });
+    const behaviour = { kind: "answer", answer: HOP_ANSWERS.tooManyRequests } as const;
+    bench.runtime.script(...Array.from({ length: 12 }, () => behaviour));
+    assert.equal((await failureOf(bench.generate())).code, "upstream_busy");
+    assert.equal(bench.runtime.posts.length, 11);
+    assert.equal((await failureOf(bench.generate())).code, "upstream_busy");
+    assert.equal(bench.runtime.posts.length, 12);
+  });
+
+  test("gains a retry with every 10 pictures", async () => {
+    await using bench = await createKServeBench({ maxRetries: 10 });
+    const behaviour = { kind: "answer", answer: HOP_ANSWERS.tooManyRequests } as const;
+    bench.runtime.script(...Array.from({ length: 11 }, () => behaviour));
+    await failureOf(bench.generate());
+    for (let picture = 0; picture < 9; picture++) await bench.generate();
+    bench.runtime.script(behaviour);
+    await failureOf(bench.generate());
+    await bench.generate();
+    bench.runtime.script(behaviour);
+    await bench.generate();
   });
 });
 

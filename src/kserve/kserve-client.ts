@@ -3,8 +3,9 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { KServeError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { Secret } from "../core/secret.ts";
-import { chooseModelName, parseEndpoint } from "./endpoint.ts";
 import { getLogger } from "../logging/logger.ts";
+import { CircuitBreaker } from "./circuit-breaker.ts";
+import { chooseModelName, parseEndpoint } from "./endpoint.ts";
 import type {
   GeneratedImage,
   GenerateImageOptions,
@@ -19,8 +20,10 @@ import { ModelServer, type CallOptions, type ImageVerifier } from "./model-serve
 import { PhaseTimer } from "./phase-timer.ts";
 import { PictureJobs } from "./picture-jobs.ts";
 import { Retries } from "./retries.ts";
+import { RetryBudget } from "./retry-budget.ts";
 import { ServedModel, type ModelDescription } from "./served-model.ts";
 import { UpstreamError } from "./upstream-error.ts";
+import { noObserver, type UpstreamObserver } from "./upstream-observer.ts";
 
 export interface KServeClientOptions {
   /** The InferenceService: `https://host`, with a path prefix, or as far as `/v1/models/NAME:predict`. */
@@ -45,6 +48,8 @@ export interface KServeClientOptions {
   readonly random?: Random;
   /** True for an engine of our own: its warnings and reported values are passed on. Default false. */
   readonly trustWarnings?: boolean;
+  /** Counts requests and follows the state of the circuit. */
+  readonly observer?: UpstreamObserver | undefined;
   /** Checks pictures on another thread. Default: on the calling one. */
   readonly verifyImage?: ImageVerifier;
 }
@@ -81,13 +86,19 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   readonly #transport: HttpTransport;
   readonly #model: ServedModel;
   readonly #jobs: PictureJobs;
+  readonly #circuit: CircuitBreaker;
+  readonly #retryBudget = new RetryBudget();
   readonly #inFlight = new Set<Promise<unknown>>();
   #hasGenerated = false;
 
   /** @throws {ConfigurationError} `configuration_invalid` naming KSERVE_ENDPOINT or KSERVE_MODEL_NAME */
   constructor(options: KServeClientOptions) {
     const { clock = systemClock, random = systemRandom, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS } = options;
-    const { maxRetries = DEFAULT_MAX_RETRIES, maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = options;
+    const {
+      maxRetries = DEFAULT_MAX_RETRIES,
+      maxImageBytes = DEFAULT_MAX_IMAGE_BYTES,
+      observer = noObserver,
+    } = options;
     const endpoint = parseEndpoint(options.endpoint);
     const fixedName = chooseModelName(endpoint, options.modelName);
     this.#clock = clock;
@@ -96,8 +107,14 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     this.#deadlineMs = (options.deadlineSeconds ?? WAKE_ALLOWANCE_SECONDS + timeoutSeconds) * 1000;
     this.#maxRetries = maxRetries;
     this.#modelProfile = options.modelProfile;
-    this.#transport = new HttpTransport({ endpoint, socketPath: options.socketPath, authToken: options.authToken });
+    this.#transport = new HttpTransport({
+      endpoint,
+      socketPath: options.socketPath,
+      authToken: options.authToken,
+      observer,
+    });
     const { verifyImage } = options;
+    this.#circuit = new CircuitBreaker({ clock, observer });
     const server = new ModelServer({ transport: this.#transport, clock, maxImageBytes, verifyImage });
     this.#model = new ServedModel({ server, clock, random, fixedName, waitsForLoading: maxRetries > 0 });
     this.#jobs = new PictureJobs({ server, trustWarnings: options.trustWarnings ?? false });
@@ -127,8 +144,9 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     return this.#model.knownName;
   }
 
-  /** True when the model is ready or busy; never throws. */
+  /** True when the model is ready or busy and jobs are sent to it; never throws. */
   async healthCheck(options: SignalOptions = {}): Promise<boolean> {
+    if (await this.#isShut(options)) return false;
     const { state } = await this.describeModel(options);
     // A server without the readiness route has proven itself by a picture.
     return state === "ready" || state === "busy" || (state === "unknown" && this.#hasGenerated);
@@ -171,6 +189,16 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     await this.close();
   }
 
+  /** Whether jobs are held back; a health check that comes when a question is due asks it. */
+  async #isShut(options: SignalOptions): Promise<boolean> {
+    try {
+      await this.#circuit.enter(async () => this.#model.isAnswering(this.#toCall(options)));
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
   async #withDeadline(request: GenerateImageRequest, options: GenerateImageOptions): Promise<GeneratedImage> {
     const deadline = new AbortController();
     const timer = new PhaseTimer(this.#clock);
@@ -200,6 +228,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     const call = this.#toCall({ signal }, options.requestId);
     const retries = new Retries({
       maxRetries: this.#maxRetries,
+      budget: this.#retryBudget,
       clock: this.#clock,
       random: this.#random,
       deadlineAtMs,
@@ -209,6 +238,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     for (;;) {
       try {
         signal.throwIfAborted();
+        await this.#circuit.enter(async () => this.#model.isAnswering(call));
         const modelName = await this.#model.awaken({
           ...call,
           endAtMs: startedAtMs + wakeMs,
@@ -220,10 +250,13 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
           onSent: () => onProgress({ phase: "generating" }),
         });
         this.#model.noteAwake();
+        this.#circuit.noteSuccess();
+        this.#retryBudget.noteSuccess();
         this.#hasGenerated = true;
         return image;
       } catch (error) {
         this.#model.noteFailure();
+        this.#circuit.noteFailure(error);
         await retries.pauseAfter(await this.#model.explain(error, call));
       }
     }

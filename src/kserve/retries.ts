@@ -2,10 +2,13 @@ import type { Clock } from "../core/clock.ts";
 import type { Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
 import type { GenerationProgress } from "./generated-image.ts";
+import type { RetryBudget } from "./retry-budget.ts";
 import { UpstreamError } from "./upstream-error.ts";
 
 export interface RetriesOptions {
   readonly maxRetries: number;
+  /** Shared by all calls. */
+  readonly budget: RetryBudget;
   readonly clock: Clock;
   readonly random: Random;
   /** On the monotonic clock; a pause that would end later is not begun. */
@@ -35,8 +38,12 @@ export class Retries {
     if (!(error instanceof UpstreamError)) throw error;
     const delayMs = this.#takeDelayMs(error);
     if (delayMs === undefined) throw error;
-    const { clock, deadlineAtMs, onProgress, signal } = this.#options;
+    const { budget, clock, deadlineAtMs, onProgress, signal } = this.#options;
     if (clock.monotonicMs() + delayMs >= deadlineAtMs) throw error;
+    if (!budget.take()) {
+      logger.warn("kserve_retry_budget_empty", { error });
+      throw error;
+    }
     this.#used += 1;
     logger.warn("kserve_retry", { attempt: this.#used, delay_ms: Math.round(delayMs), error });
     onProgress({ phase: "retrying", attempt: this.#used, delayMs });

@@ -122,6 +122,17 @@ export class ServedModel {
     await this.#options.server.probe(modelName, { ...call, limitMs }).catch(() => undefined);
   }
 
+  /** Whether the server answers again, be it that it is busy; never throws, takes at most 2 s. */
+  async isAnswering(call: Omit<CallOptions, "limitMs">): Promise<boolean> {
+    const modelName = this.knownName ?? DEFAULT_MODEL_NAME;
+    try {
+      return (await this.#options.server.probe(modelName, { ...call, limitMs: ASIDE_LIMIT_MS })) !== "not_ready";
+    } catch (error) {
+      // Another name than the one guessed here.
+      return error instanceof KServeError && error.code === "model_not_found";
+    }
+  }
+
   /** Never throws; takes at most 4 s. */
   async describe(call: Omit<CallOptions, "limitMs">): Promise<ModelDescription> {
     const listing = this.#listAside(call);

@@ -10,6 +10,9 @@ export interface Metrics {
   rejected(reason: string): void;
   imageServed(status: number): void;
   cleanupEnded(outcome: "ok" | "failed", deleted: number, nowMs: number): void;
+  /** A request to the model server ended: an HTTP status, or `none` when there was no answer. */
+  upstreamRequestEnded(code: string): void;
+  upstreamCircuitChanged(state: "closed" | "half_open" | "open"): void;
 }
 
 /** For servers that nobody scrapes. */
@@ -19,6 +22,8 @@ export const noMetrics: Metrics = {
   rejected: () => undefined,
   imageServed: () => undefined,
   cleanupEnded: () => undefined,
+  upstreamRequestEnded: () => undefined,
+  upstreamCircuitChanged: () => undefined,
 };
 
 export interface PrometheusMetricsOptions {
@@ -36,6 +41,7 @@ export interface PrometheusMetrics extends Metrics {
   print(): Promise<string>;
 }
 
+const CIRCUIT_STATES = { closed: 0, half_open: 1, open: 2 };
 const GENERATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300];
 
 export function createPrometheusMetrics(options: PrometheusMetricsOptions): PrometheusMetrics {
@@ -108,6 +114,18 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
     registers,
   });
 
+  const upstreamRequests = new Counter({
+    name: "upstream_requests_total",
+    help: "Requests to the model server, by HTTP status (none: no answer)",
+    labelNames: ["code"],
+    registers,
+  });
+  const upstreamCircuit = new Gauge({
+    name: "upstream_circuit_state",
+    help: "Whether jobs are sent to the model server: 0 yes (closed), 1 on trial (half open), 2 no (open)",
+    registers,
+  });
+
   return {
     contentType: registry.contentType,
     print: async () => registry.metrics(),
@@ -123,5 +141,7 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
       cleanupDeleted.inc(deleted);
       if (outcome === "ok") cleanupLastSuccess.set(nowMs / 1000);
     },
+    upstreamRequestEnded: (code) => upstreamRequests.inc({ code }),
+    upstreamCircuitChanged: (state) => upstreamCircuit.set(CIRCUIT_STATES[state]),
   };
 }
