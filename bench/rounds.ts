@@ -44,10 +44,18 @@ export interface Comparison {
 
 export function compare(
   samples: Samples,
-  names: { readonly what: string; readonly side: string; readonly base: string; readonly goal?: number },
+  names: {
+    readonly what: string;
+    readonly side: string;
+    readonly base: string;
+    /** A side that does what both have in common; it is taken off both. */
+    readonly less?: string;
+    readonly goal?: number;
+  },
 ): Comparison {
-  const side = samplesOf(samples, names.side);
-  const base = samplesOf(samples, names.base);
+  const common = names.less === undefined ? undefined : samplesOf(samples, names.less);
+  const side = without(samplesOf(samples, names.side), common);
+  const base = without(samplesOf(samples, names.base), common);
   const ratios = side.map((sample, round) => sample.cpuMicros / (base[round]?.cpuMicros ?? Number.NaN));
   const rates = side.flatMap(({ perSecond }, round) => {
     const other = base[round]?.perSecond;
@@ -70,6 +78,11 @@ export function median(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other);
   const middle = sorted.length / 2;
   return ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2;
+}
+
+function without(samples: readonly Sample[], common: readonly Sample[] | undefined): readonly Sample[] {
+  if (common === undefined) return samples;
+  return samples.map(({ cpuMicros }, round) => ({ cpuMicros: cpuMicros - (common[round]?.cpuMicros ?? 0) }));
 }
 
 function samplesOf(samples: Samples, name: string): readonly Sample[] {
