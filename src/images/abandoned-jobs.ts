@@ -9,6 +9,9 @@ export interface AbandonedJobsOptions {
   readonly clock: Clock;
 }
 
+/** The estimate is a mean, so it is doubled and this added: an answer of the server ends the wait earlier anyway. */
+const MARGIN_MS = 1000;
+
 /**
  * Jobs that nobody waits for any more but that the model server may still run. Each keeps its place in the queue until
  * the server is idle again, so that the next job does not wait behind it with its own time running.
@@ -44,7 +47,8 @@ export class AbandonedJobs {
   async #waitUntilIdle(lease: Lease): Promise<void> {
     const over = new AbortController();
     const signal = AbortSignal.any([over.signal, this.#closing.signal]);
-    const estimatedMs = Math.min(lease.estimateRestMs() ?? this.#limitMs, this.#limitMs);
+    const restMs = lease.estimateRestMs();
+    const estimatedMs = restMs === undefined ? this.#limitMs : Math.min(2 * restMs + MARGIN_MS, this.#limitMs);
     const limit = this.#clock.sleep(this.#limitMs, signal).catch(() => undefined);
     await Promise.race([this.#generator.waitUntilIdle?.({ signal, estimatedMs }), limit]);
     over.abort();

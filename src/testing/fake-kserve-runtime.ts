@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { drawTestPicture } from "./test-picture.ts";
 
 export interface FakeAnswer {
@@ -56,6 +57,13 @@ export class FakeKServeRuntime implements AsyncDisposable {
   readiness: FakeReadiness = "ready";
   /** True: while a prediction is held, every GET waits too, as with a synchronous `predict`. */
   freezesWhileDrawing = false;
+  /**
+   * How long a picture takes. Above 0 they are drawn one after another, also for callers that have gone, and every GET
+   * waits for all that were asked for before it.
+   */
+  drawMs = 0;
+  /** The most predictions that were at the server at once. */
+  mostAtOnce = 0;
   /** How many connections were accepted. */
   connectionCount = 0;
   readonly #modelNames: readonly string[];
@@ -66,6 +74,8 @@ export class FakeKServeRuntime implements AsyncDisposable {
   readonly #waiters = new Set<() => void>();
   #held = Promise.withResolvers<void>();
   #holding = 0;
+  #atOnce = 0;
+  #drawing: Promise<unknown> = Promise.resolve();
 
   private constructor(options: FakeKServeRuntimeOptions) {
     this.#modelNames = options.modelNames ?? ["model"];
@@ -99,6 +109,11 @@ export class FakeKServeRuntime implements AsyncDisposable {
   /** The first instance of every prediction, parsed. */
   get instances(): Record<string, unknown>[] {
     return this.posts.map((post) => (JSON.parse(post.body) as { instances: [Record<string, unknown>] }).instances[0]);
+  }
+
+  /** True while a prediction is at the server, wanted or not. */
+  get isDrawing(): boolean {
+    return this.#atOnce > 0;
   }
 
   /** Sets what the next predictions do, one each. */
@@ -147,6 +162,7 @@ export class FakeKServeRuntime implements AsyncDisposable {
   async #serveGet(path: string, response: ServerResponse): Promise<void> {
     if (this.readiness === "hang") return;
     if (this.freezesWhileDrawing && this.#holding > 0) await this.#held.promise;
+    if (this.drawMs > 0) await this.#drawing;
     send(response, this.#answerGet(path));
   }
 
@@ -185,7 +201,17 @@ export class FakeKServeRuntime implements AsyncDisposable {
       send(response, refusal);
       return;
     }
+    this.#atOnce += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
+    if (this.drawMs > 0) await this.#takeTurn();
     await this.#draw(behaviour, body, response);
+    this.#atOnce -= 1;
+  }
+
+  async #takeTurn(): Promise<void> {
+    const turn = this.#drawing.then(async () => delay(this.drawMs));
+    this.#drawing = turn;
+    await turn;
   }
 
   async #draw(behaviour: DrawingBehaviour, body: string, response: ServerResponse): Promise<void> {
