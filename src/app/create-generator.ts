@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { DEFAULT_MODEL_NAME, type Settings } from "../config/settings.ts";
 import { ConfigurationError } from "../core/errors.ts";
+import type { RgbImage } from "../core/png.ts";
 import { createEngineServer, type EngineServer } from "../engine/engine-server.ts";
 import { shippedModelPath } from "../engine/package-files.ts";
 import { ImageWorkerPool } from "../images/image-worker-pool.ts";
@@ -43,13 +44,16 @@ function createRemoteGenerator(
   pool: ImageWorkerPool,
   observer: UpstreamObserver | undefined,
 ): Generator {
-  const { modelName, authToken, modelProfile } = settings.kserve;
+  const { modelName, authToken, modelProfile, protocol, v2Mapping, allowsUrlFetch } = settings.kserve;
   const client = new KServeClient({
     ...clientOptions(settings, pool),
     endpoint,
     modelName,
     authToken,
     modelProfile,
+    protocol,
+    v2Mapping,
+    allowsUrlFetch,
     observer,
   });
   const close = async (): Promise<void> => {
@@ -81,6 +85,7 @@ function createEmbeddedGenerator(settings: Settings, pool: ImageWorkerPool): Gen
       socketPath: address.socketPath,
       modelName,
       modelProfile: "none",
+      protocol: "v1",
       trustWarnings: true,
     });
     const close = async (): Promise<void> => {
@@ -121,5 +126,6 @@ function clientOptions(settings: Settings, pool: ImageWorkerPool) {
     maxRetries: settings.kserve.maxRetries,
     maxImageBytes: settings.images.maxSizeBytes,
     verifyImage: async (imageData: Buffer) => pool.verify(imageData),
+    encodePng: async (image: RgbImage) => pool.encode(image),
   };
 }

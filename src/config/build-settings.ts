@@ -20,8 +20,9 @@ export function buildSettings(
   for (const name of SETTING_NAMES) {
     const text = found.get(name)?.text;
     if (text === undefined) continue;
-    const value = getSettingDefinition(name).kind.parse(text);
-    if (value === undefined) faults.push(createSettingFault(name, text));
+    const { kind } = getSettingDefinition(name);
+    const value = kind.parse(text);
+    if (value === undefined) faults.push(createSettingFault(name, text, kind.explain?.(text)));
     else values.set(name, value);
   }
   faults.push(...listMissing(found, values.get("STORAGE_BACKEND") === "s3", requireEndpoint));
@@ -64,6 +65,9 @@ function toSettings(read: Read, hasOwnModel: boolean): Settings {
       modelName: hasOwnModel ? read("KSERVE_MODEL_NAME") : undefined,
       timeoutSeconds: read("KSERVE_TIMEOUT"),
       maxRetries: read("KSERVE_MAX_RETRIES"),
+      protocol: read("KSERVE_PROTOCOL"),
+      v2Mapping: read("KSERVE_V2_MAPPING"),
+      allowsUrlFetch: read("KSERVE_ALLOW_URL_FETCH") === "true",
       authToken: toSecret(read("KSERVE_AUTH_TOKEN")),
       modelProfile: read("KSERVE_MODEL_PROFILE"),
       maxConcurrency: read("KSERVE_MAX_CONCURRENCY"),

@@ -6,6 +6,8 @@ export interface SettingKind<Value> {
   readonly rule: string;
   /** The value, or `undefined` when the text breaks the rule. */
   readonly parse: (text: string) => Value | undefined;
+  /** What is wrong with a text that breaks the rule, where more can be said than the rule; goes on in the same way. */
+  readonly explain?: (text: string) => string | undefined;
 }
 
 interface Range {

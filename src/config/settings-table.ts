@@ -13,6 +13,7 @@ import {
   text,
   type SettingKind,
 } from "./setting-kinds.ts";
+import { v2Mapping } from "./v2-mapping.ts";
 
 export const SETTING_GROUPS = ["Service", "HTTP", "Storage", "S3", "Model server", "Images", "MCP", "Engine"] as const;
 
@@ -199,6 +200,27 @@ export const SETTINGS_TABLE = {
     description: "How often a job that surely was not started is sent again.",
     kind: integer({ min: 0, max: 10 }),
     default: "3",
+  },
+  KSERVE_PROTOCOL: {
+    group: "Model server",
+    description:
+      "What the endpoint speaks: KServe's V1, the Open Inference Protocol (`v2`), or OpenAI's images. `auto` finds out by GET.",
+    kind: choice(["auto", "v1", "v2", "openai"]),
+    default: "auto",
+  },
+  KSERVE_V2_MAPPING: {
+    group: "Model server",
+    description:
+      "How a V2 model names its tensors, where its metadata does not tell; the format stands in `docs/kserve.md`.",
+    kind: v2Mapping,
+    example: '{"prompt":"6_text","steps":{"name":"3_steps","datatype":"INT64"}}',
+  },
+  KSERVE_ALLOW_URL_FETCH: {
+    group: "Model server",
+    description:
+      "Whether a picture that an answer only points to is fetched; from the endpoint itself, never from elsewhere.",
+    kind: choice(["true", "false"]),
+    default: "false",
   },
   KSERVE_AUTH_TOKEN: {
     group: "Model server",

@@ -1,4 +1,5 @@
 import type { Secret } from "../core/secret.ts";
+import type { V2Mapping } from "./v2-mapping.ts";
 
 export type LogLevel = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
 
@@ -47,6 +48,9 @@ export type EndpointSettings = { readonly kind: "url"; readonly url: string } | 
 
 export type ModelProfileName = "auto" | "none" | "sd" | "sdxl" | "sd3" | "flux" | "turbo" | "lcm";
 
+/** KServe's V1, the Open Inference Protocol, or OpenAI's images. */
+export type ProtocolName = "v1" | "v2" | "openai";
+
 export interface KServeSettings {
   /** `undefined` is allowed only for commands that generate nothing. */
   readonly endpoint: EndpointSettings | undefined;
@@ -54,6 +58,10 @@ export interface KServeSettings {
   readonly modelName: string | undefined;
   readonly timeoutSeconds: number;
   readonly maxRetries: number;
+  readonly protocol: ProtocolName | "auto";
+  readonly v2Mapping: V2Mapping | undefined;
+  /** Whether a picture that an answer only points to is fetched, from the endpoint alone. */
+  readonly allowsUrlFetch: boolean;
   readonly authToken: Secret | undefined;
   /** What fills in parameters that a caller leaves open. */
   readonly modelProfile: ModelProfileName;

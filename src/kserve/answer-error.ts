@@ -18,7 +18,15 @@ type Failure = Omit<UpstreamErrorOptions, "cause"> & { readonly code: UpstreamEr
 
 const OUT_OF_MEMORY = /out ?of ?memory|can't allocate memory/i;
 const DIVISIBLE_BY = /divisible by (\d+)/i;
-const UNKNOWN_KEYWORD = /unexpected keyword argument '(\w+)'/;
+/** The words of Python, of OpenAI's API, and of pydantic (its `loc`) for a parameter that they do not know. */
+const UNKNOWN_KEYWORDS: readonly RegExp[] = [
+  /unexpected keyword argument '(\w+)'/,
+  /^Unknown parameter: '(\w+)'/,
+  /"type":"extra_forbidden","loc":\["body","(\w+)"\]/,
+];
+/** KServe, Triton, MLServer, OpenVINO Model Server and vLLM. */
+const UNKNOWN_MODEL =
+  /^Model with (?:requested )?name .*(?:does not exist|is not found)|^Request for unknown model|^Model \S+ not found|^Mediapipe graph definition with requested name is not found|^The model `.*` does not exist/;
 const HTML = /^\s*</;
 /** Envoy's words when it had sent the request on and then lost the server. */
 const LOST_BEHIND_PROXY = /connection termination|remote reset|response timeout/i;
@@ -35,7 +43,7 @@ export function toAnswerError(answer: Answer, call: FailedCall): UpstreamError {
   const { prompt = "", negative_prompt = "" } = call.instance ?? {};
   const facts = { model_name: call.modelName, upstream_status: answer.status };
   const cause = words.trim() === "" ? undefined : toUpstreamCause(words, [prompt, negative_prompt]);
-  const refusedKey = UNKNOWN_KEYWORD.exec(words)?.[1];
+  const refusedKey = findRefusedKey(words);
   if (refusedKey !== undefined) return new RefusedKeyError(refusedKey, { details: facts, cause });
   const { code, ...failure } = classify(answer, words, call);
   return new UpstreamError(code, {
@@ -48,6 +56,14 @@ export function toAnswerError(answer: Answer, call: FailedCall): UpstreamError {
   });
 }
 
+function findRefusedKey(words: string): string | undefined {
+  for (const pattern of UNKNOWN_KEYWORDS) {
+    const key = pattern.exec(words)?.[1];
+    if (key !== undefined) return key;
+  }
+  return undefined;
+}
+
 /** The error for words that came with status 200 and no picture. */
 export function toErrorInsideAnswer(answer: Answer, words: string, call: FailedCall): UpstreamError {
   return toAnswerError({ ...answer, status: 500, text: words }, call);
@@ -55,6 +71,9 @@ export function toErrorInsideAnswer(answer: Answer, words: string, call: FailedC
 
 function classify(answer: Answer, words: string, call: FailedCall): Failure {
   const { status } = answer;
+  if ((status === 400 || status === 404) && UNKNOWN_MODEL.test(words)) {
+    return { code: "model_not_found", state: "the server does not know the model" };
+  }
   if (status >= 300 && status < 400) {
     return { code: "upstream_redirected", state: `the server answered with a redirect (${status})` };
   }
@@ -65,7 +84,10 @@ function classify(answer: Answer, words: string, call: FailedCall): Failure {
     case 404:
     case 405:
     case 501:
-      return unknownAddress(status, words);
+      return {
+        code: "not_a_kserve_endpoint",
+        state: `the server has no route for pictures there (${status})`,
+      };
     case 408:
     case 504:
       return cutByHop(answer, call);
@@ -91,13 +113,6 @@ function refusedCredentials(status: number, text: string): Failure {
     state: isLoginPage ? "the server showed a login page" : `the server refused our credentials (${status})`,
     details: { hint: isLoginPage ? "The endpoint expects a person to log in; set KSERVE_AUTH_TOKEN" : hint },
   };
-}
-
-function unknownAddress(status: number, words: string): Failure {
-  if (status === 404 && /^Model with name .* does not exist/.test(words)) {
-    return { code: "model_not_found", state: "the server does not know the model" };
-  }
-  return { code: "not_a_kserve_endpoint", state: `the server has no predict route there (${status})` };
 }
 
 function cutByHop(answer: Answer, call: FailedCall): Failure {
@@ -149,7 +164,7 @@ function refusedOrFailed(status: number, words: string, call: FailedCall): Failu
   }
   if (status >= 500) return { code: "upstream_error", state: `the server failed (${status})` };
   if (/^invalid payload$|v2 protocol not implemented/.test(words)) {
-    return { code: "not_a_kserve_endpoint", state: "the server does not take V1 requests" };
+    return { code: "not_a_kserve_endpoint", state: "the server does not take requests of this protocol" };
   }
   const multiple = DIVISIBLE_BY.exec(words)?.[1];
   if (multiple !== undefined) return refusedSize(Number(multiple), call.instance);

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ConfigurationError } from "../core/errors.ts";
-import { chooseModelName, parseEndpoint } from "./endpoint.ts";
+import { chooseModelName, chooseProtocol, parseEndpoint } from "./endpoint.ts";
 
 // Proves: KSERVE-1
 suite("parseEndpoint()", () => {
-  const base = { isSecure: false, hostname: "model", port: undefined, pathPrefix: "", modelName: undefined };
+  const unnamed = { modelName: undefined, modelVersion: undefined, protocol: undefined, apiPath: undefined };
+  const base = { isSecure: false, hostname: "model", port: undefined, pathPrefix: "", ...unnamed };
   const accepted: [string, object][] = [
     ["http://model", {}],
     ["  http://model/ ", {}],
@@ -14,10 +15,22 @@ suite("parseEndpoint()", () => {
     ["http://model/serving/ns/name//", { pathPrefix: "/serving/ns/name" }],
     ["http://model/v1", {}],
     ["http://model/v1/models", {}],
-    ["http://model/v1/models/sd", { modelName: "sd" }],
-    ["http://model/v1/models/sd:predict", { modelName: "sd" }],
-    ["http://model/v1/models/sd%3Apredict/", { modelName: "sd" }],
-    ["http://model/ns/v1/models/a%2Fb:predict", { modelName: "a/b", pathPrefix: "/ns" }],
+    ["http://model/v1/models/sd", { modelName: "sd", protocol: "v1" }],
+    ["http://model/v1/models/sd:predict", { modelName: "sd", protocol: "v1" }],
+    ["http://model/v1/models/sd%3Apredict/", { modelName: "sd", protocol: "v1" }],
+    ["http://model/ns/v1/models/a%2Fb:predict", { modelName: "a/b", pathPrefix: "/ns", protocol: "v1" }],
+    ["http://model/v2", { protocol: "v2" }],
+    ["http://model/ns/v2/models", { pathPrefix: "/ns", protocol: "v2" }],
+    ["http://model/v2/models/sd", { modelName: "sd", protocol: "v2" }],
+    ["http://model/v2/models/sd/infer", { modelName: "sd", protocol: "v2" }],
+    ["http://model/v2/models/sd/ready/", { modelName: "sd", protocol: "v2" }],
+    ["http://model/v2/models/sd/versions/3/infer", { modelName: "sd", modelVersion: "3", protocol: "v2" }],
+    ["http://model/ns/v1/images/generations", { pathPrefix: "/ns", protocol: "openai", apiPath: "/v1" }],
+    ["http://model/v3/images/generations", { protocol: "openai", apiPath: "/v3" }],
+    ["http://model/v3", { protocol: "openai", apiPath: "/v3" }],
+    ["http://model/openai/v1", { protocol: "openai", apiPath: "/openai/v1" }],
+    ["http://model/openai/v1/images/generations", { protocol: "openai", apiPath: "/openai/v1" }],
+    ["http://model/openai", { pathPrefix: "/openai" }],
   ];
   for (const [text, expected] of accepted) {
     test(`reads ${JSON.stringify(text)}`, () => {
@@ -50,6 +63,22 @@ suite("parseEndpoint()", () => {
       );
     });
   }
+});
+
+suite("chooseProtocol()", () => {
+  test("takes the setting, else what the URL ends with", () => {
+    assert.equal(chooseProtocol(parseEndpoint("http://model"), "auto"), undefined);
+    assert.equal(chooseProtocol(parseEndpoint("http://model"), "v2"), "v2");
+    assert.equal(chooseProtocol(parseEndpoint("http://model/v2"), "auto"), "v2");
+    assert.equal(chooseProtocol(parseEndpoint("http://model/v1"), "openai"), "openai");
+  });
+
+  test("refuses a setting that the URL contradicts", () => {
+    assert.throws(
+      () => chooseProtocol(parseEndpoint("http://model/v1/models/sd:predict"), "v2"),
+      (error) => error instanceof ConfigurationError && error.message.includes("KSERVE_PROTOCOL is v2"),
+    );
+  });
 });
 
 suite("chooseModelName()", () => {

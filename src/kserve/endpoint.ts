@@ -1,4 +1,5 @@
 import { ConfigurationError } from "../core/errors.ts";
+import type { ProtocolName } from "../config/settings.ts";
 
 /** Where a model server answers, parsed from `KSERVE_ENDPOINT`. */
 export interface Endpoint {
@@ -10,11 +11,27 @@ export interface Endpoint {
   readonly pathPrefix: string;
   /** The model that the URL itself names. */
   readonly modelName: string | undefined;
+  /** The version that a V2 URL names. */
+  readonly modelVersion: string | undefined;
+  /** The protocol whose path the URL ends with. */
+  readonly protocol: ProtocolName | undefined;
+  /** What stands before `/images/generations` in OpenAI's protocol. */
+  readonly apiPath: string | undefined;
 }
 
 const SETTING = "KSERVE_ENDPOINT";
-/** `/v1`, `/v1/models`, `/v1/models/NAME` and `/v1/models/NAME:predict`, behind any prefix. */
-const V1_SUFFIX = /^(?<prefix>.*?)\/v1(?:\/models(?:\/(?<model>[^/]+))?)?$/;
+/** How the path ends when the URL leads further than to the server, behind any prefix. */
+const SUFFIXES: readonly (readonly [RegExp, ProtocolName | undefined])[] = [
+  [/^(?<prefix>.*?)\/v1\/models\/(?<model>[^/]+)$/, "v1"],
+  // Both KServe and OpenAI begin so.
+  [/^(?<prefix>.*?)\/v1(?:\/models)?$/, undefined],
+  [
+    /^(?<prefix>.*?)\/v2(?:\/models(?:\/(?<model>[^/]+)(?:\/versions\/(?<version>[^/]+))?(?:\/(?:infer|ready))?)?)?$/,
+    "v2",
+  ],
+  [/^(?<prefix>.*?)(?<api>\/v[13])\/images\/generations$/, "openai"],
+  [/^(?<prefix>.*?)(?<api>\/openai\/v1|\/v3)(?:\/images\/generations|\/models)?$/, "openai"],
+];
 const PREDICT_SUFFIX = /:predict$/;
 
 /**
@@ -33,14 +50,34 @@ export function parseEndpoint(text: string): Endpoint {
   if (trimmed.includes("?")) throw invalid("it must not have a query");
   if (trimmed.includes("#")) throw invalid("it must not have a fragment");
   const path = url.pathname.replace(/\/+$/, "");
-  const { prefix = path, model } = V1_SUFFIX.exec(path)?.groups ?? {};
+  const { prefix, model, version, api, protocol } = splitPath(path);
   return {
     isSecure: url.protocol === "https:",
     hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: url.port === "" ? undefined : Number(url.port),
     pathPrefix: prefix.replace(/\/+$/, ""),
     modelName: model === undefined ? undefined : decodeModelName(model),
+    modelVersion: version,
+    protocol,
+    apiPath: api,
   };
+}
+
+/**
+ * The protocol that the operator fixed, in the setting or by the URL; `undefined` when neither does.
+ *
+ * @throws {ConfigurationError} `configuration_invalid` when the two differ
+ */
+export function chooseProtocol(endpoint: Endpoint, setting: ProtocolName | "auto"): ProtocolName | undefined {
+  if (setting === "auto") return endpoint.protocol;
+  if (endpoint.protocol !== undefined && setting !== endpoint.protocol) {
+    throw new ConfigurationError(
+      "configuration_invalid",
+      `${SETTING} ends with a path of the protocol ${endpoint.protocol}, but KSERVE_PROTOCOL is ${setting}`,
+      { details: { setting: "KSERVE_PROTOCOL" } },
+    );
+  }
+  return setting;
 }
 
 /**
@@ -57,6 +94,24 @@ export function chooseModelName(endpoint: Endpoint, setting: string | undefined)
     );
   }
   return setting ?? endpoint.modelName;
+}
+
+interface PathParts {
+  readonly prefix: string;
+  readonly model: string | undefined;
+  readonly version: string | undefined;
+  readonly api: string | undefined;
+  readonly protocol: ProtocolName | undefined;
+}
+
+function splitPath(path: string): PathParts {
+  // The shortest prefix wins: `/openai/v1` is a path of its own, not `/v1` behind a prefix.
+  let best: PathParts = { prefix: path, model: undefined, version: undefined, api: undefined, protocol: undefined };
+  for (const [pattern, protocol] of SUFFIXES) {
+    const { prefix = path, model, version, api } = pattern.exec(path)?.groups ?? {};
+    if (prefix.length < best.prefix.length) best = { prefix, model, version, api, protocol };
+  }
+  return best;
 }
 
 function decodeModelName(model: string): string {

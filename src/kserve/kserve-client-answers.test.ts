@@ -24,7 +24,7 @@ async function draw(
   runtimeOptions: FakeKServeRuntimeOptions = {},
 ): ReturnType<KServeClient["generateImage"]> {
   await using runtime = await FakeKServeRuntime.start(runtimeOptions);
-  await using client = new KServeClient({ endpoint: runtime.url, maxRetries: 0, ...options });
+  await using client = new KServeClient({ endpoint: runtime.url, protocol: "v1", maxRetries: 0, ...options });
   runtime.script(behaviour);
   return await client.generateImage({ ...REQUEST, ...options.request });
 }
@@ -156,7 +156,7 @@ suite("KServeClient, the engine's report", () => {
 suite("KServeClient, connections", () => {
   test("are kept from call to call", async () => {
     await using runtime = await FakeKServeRuntime.start();
-    await using client = new KServeClient({ endpoint: runtime.url });
+    await using client = new KServeClient({ endpoint: runtime.url, protocol: "v1" });
     await client.generateImage(REQUEST);
     await client.generateImage(REQUEST);
     assert.equal(runtime.requests.length, 4);

@@ -60,7 +60,11 @@ suite("KServeClient.generateImage()", () => {
 
   test("keeps the path prefix of the endpoint", async () => {
     await using bench = await createKServeBench();
-    const client = new KServeClient({ endpoint: `${bench.runtime.url}/serving/ns/name/`, maxRetries: 0 });
+    const client = new KServeClient({
+      endpoint: `${bench.runtime.url}/serving/ns/name/`,
+      maxRetries: 0,
+      protocol: "v1",
+    });
     const error = await failureOf(client.generateImage(BENCH_REQUEST));
     assert.equal(error.code, "not_a_kserve_endpoint");
     assert.deepEqual(

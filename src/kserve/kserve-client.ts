@@ -1,11 +1,12 @@
-import type { ModelProfileName } from "../config/settings.ts";
+import type { ModelProfileName, ProtocolName } from "../config/settings.ts";
+import type { V2Mapping } from "../config/v2-mapping.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { KServeError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { Secret } from "../core/secret.ts";
 import { getLogger } from "../logging/logger.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
-import { chooseModelName, parseEndpoint } from "./endpoint.ts";
+import { chooseModelName, chooseProtocol, parseEndpoint } from "./endpoint.ts";
 import type {
   GeneratedImage,
   GenerateImageOptions,
@@ -16,17 +17,19 @@ import type {
 } from "./generated-image.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { applyModelProfile, chooseModelProfile } from "./model-profiles.ts";
-import { ModelServer, type CallOptions, type ImageVerifier } from "./model-server.ts";
+import { ModelServer, type CallOptions, type ImageEncoder, type ImageVerifier } from "./model-server.ts";
 import { PhaseTimer } from "./phase-timer.ts";
 import { PictureJobs } from "./picture-jobs.ts";
+import { ProtocolChooser } from "./protocols/protocol-chooser.ts";
 import { Retries } from "./retries.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import { toSameOriginPath } from "./same-origin-path.ts";
 import { ServedModel, type ModelDescription } from "./served-model.ts";
 import { UpstreamError } from "./upstream-error.ts";
 import { noObserver, type UpstreamObserver } from "./upstream-observer.ts";
 
 export interface KServeClientOptions {
-  /** The InferenceService: `https://host`, with a path prefix, or as far as `/v1/models/NAME:predict`. */
+  /** The InferenceService: `https://host`, with a path prefix, or as far as the URL of the job itself. */
   readonly endpoint: string;
   /** Default: the only model served, else `stable-diffusion`. */
   readonly modelName?: string | undefined;
@@ -52,6 +55,14 @@ export interface KServeClientOptions {
   readonly observer?: UpstreamObserver | undefined;
   /** Checks pictures on another thread. Default: on the calling one. */
   readonly verifyImage?: ImageVerifier;
+  /** Makes a PNG of an answer of pixels, on another thread. Default: on the calling one. */
+  readonly encodePng?: ImageEncoder;
+  /** Default `auto`: what the endpoint's URL ends with, else found out by GET. */
+  readonly protocol?: ProtocolName | "auto";
+  /** How a V2 model names its tensors. Default: as its metadata says. */
+  readonly v2Mapping?: V2Mapping | undefined;
+  /** Whether a picture that an answer only points to is fetched, from the endpoint alone. Default false. */
+  readonly allowsUrlFetch?: boolean;
 }
 
 interface SignalOptions {
@@ -72,7 +83,7 @@ const MAX_REQUEST_ID = 128;
 const logger = getLogger("kserve");
 
 /**
- * Draws pictures with a text-to-image model behind KServe's V1 protocol. A job is sent again only when it provably was
+ * Draws pictures with a text-to-image model behind KServe or a server of its protocols. A job is sent again only when it provably was
  * not executed: after a timeout or a lost connection the model may still be drawing, and a second job would only wait
  * behind the first.
  */
@@ -91,7 +102,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   readonly #inFlight = new Set<Promise<unknown>>();
   #hasGenerated = false;
 
-  /** @throws {ConfigurationError} `configuration_invalid` naming KSERVE_ENDPOINT or KSERVE_MODEL_NAME */
+  /** @throws {ConfigurationError} `configuration_invalid` naming KSERVE_ENDPOINT, KSERVE_MODEL_NAME or KSERVE_PROTOCOL */
   constructor(options: KServeClientOptions) {
     const { clock = systemClock, random = systemRandom, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS } = options;
     const {
@@ -113,9 +124,18 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
       authToken: options.authToken,
       observer,
     });
-    const { verifyImage } = options;
     this.#circuit = new CircuitBreaker({ clock, observer });
-    const server = new ModelServer({ transport: this.#transport, clock, maxImageBytes, verifyImage });
+    const { verifyImage, encodePng, protocol = "auto", v2Mapping: mapping, allowsUrlFetch = false } = options;
+    const fixed = chooseProtocol(endpoint, protocol);
+    const server = new ModelServer({
+      transport: this.#transport,
+      protocols: new ProtocolChooser({ endpoint, fixed, mapping, nowMs: () => clock.nowMs() }),
+      toFetchPath: (address) => (allowsUrlFetch ? toSameOriginPath(address, endpoint) : undefined),
+      clock,
+      maxImageBytes,
+      verifyImage,
+      encodePng,
+    });
     this.#model = new ServedModel({ server, clock, random, fixedName, waitsForLoading: maxRetries > 0 });
     this.#jobs = new PictureJobs({ server, trustWarnings: options.trustWarnings ?? false });
   }

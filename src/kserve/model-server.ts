@@ -5,20 +5,15 @@ import { encodePng, type RgbImage } from "../core/png.ts";
 import { verifyImage, type VerifiedImage } from "../core/verify-image.ts";
 import type { PictureAnswer } from "../wire/picture-answer.ts";
 import { pictureTooLarge } from "../wire/picture-scanner.ts";
-import {
-  parseModelNames,
-  parseModelReady,
-  toV1ModelPath,
-  toV1PredictPath,
-  V1_MODELS_PATH,
-  type V1Instance,
-} from "../wire/v1.ts";
+import { parseModelReady, type V1Instance } from "../wire/v1.ts";
 import { toAnswerError, toErrorInsideAnswer, type FailedCall } from "./answer-error.ts";
 import { AnswerSink } from "./answer-sink.ts";
 import { isBlackPicture } from "./black-picture.ts";
 import { exchange, type Answer } from "./exchange.ts";
 import type { HttpTransport } from "./http-transport.ts";
-import { toUpstreamCause, UpstreamError } from "./upstream-error.ts";
+import type { ModelProtocol } from "./protocols/model-protocol.ts";
+import type { AskServer, ProtocolChooser } from "./protocols/protocol-chooser.ts";
+import { RefusedKeyError, toUpstreamCause, UpstreamError } from "./upstream-error.ts";
 
 export interface CallOptions {
   readonly requestId: string;
@@ -54,9 +49,17 @@ export type Readiness = "ready" | "not_ready" | "busy" | "unknown";
 
 const FILTERED = "possibly_filtered: the picture is all black, as a model's safety filter makes it";
 
-/** The calls of the KServe V1 protocol; each is one request, sent once. */
+/** How much more room pixels take than the file that is made of them. */
+const PIXEL_FACTOR = 5;
+/** For questions after a refused job: the server is there, so it answers at once. */
+const QUESTION_LIMIT_MS = 5000;
+const ROUTE_MISSING: ReadonlySet<number> = new Set([400, 404, 405, 501]);
+
+/** The calls of a model server, in whatever protocol it speaks; a job is sent once. */
 export class ModelServer {
   readonly #transport: HttpTransport;
+  readonly #protocols: ProtocolChooser;
+  readonly #toFetchPath: (address: string) => string | undefined;
   readonly #clock: Clock;
   readonly #maxImageBytes: number;
   readonly #verifyImage: ImageVerifier;
@@ -64,6 +67,9 @@ export class ModelServer {
 
   constructor(options: {
     readonly transport: HttpTransport;
+    readonly protocols: ProtocolChooser;
+    /** The path to fetch a picture from that an answer only points to; `undefined` when that is not allowed. */
+    readonly toFetchPath: (address: string) => string | undefined;
     readonly clock: Clock;
     readonly maxImageBytes: number;
     /** Default: on the calling thread. */
@@ -72,6 +78,8 @@ export class ModelServer {
     readonly encodePng?: ImageEncoder | undefined;
   }) {
     this.#transport = options.transport;
+    this.#protocols = options.protocols;
+    this.#toFetchPath = options.toFetchPath;
     this.#clock = options.clock;
     this.#maxImageBytes = options.maxImageBytes;
     this.#encodePng = options.encodePng ?? (async (image) => encodePng(image));
@@ -80,25 +88,26 @@ export class ModelServer {
 
   /** The names of the models served; `undefined` when the server does not list them. @throws {UpstreamError} */
   async listModels(options: CallOptions): Promise<readonly string[] | undefined> {
-    const answer = await this.#get(V1_MODELS_PATH, options);
-    if (isSuccess(answer)) return parseModelNames(answer.text);
-    if (isWithoutRoute(answer)) return undefined;
-    throw toAnswerError(answer, this.#failedGet(""));
+    return this.#protocols.listModels(this.#asker(options));
   }
 
   /** Asks for the readiness of a model. @throws {UpstreamError} such as `model_not_found` */
   async probe(modelName: string, options: CallOptions): Promise<Readiness> {
     let answer: Answer;
     try {
-      answer = await this.#get(toV1ModelPath(modelName), options);
+      const protocol = await this.#protocols.choose(modelName, this.#asker(options));
+      answer = await this.#get(protocol.toReadinessPath(modelName), options);
     } catch (error) {
       if (isSilence(error)) return "busy";
+      if (error instanceof UpstreamError && error.code === "model_not_ready") return "not_ready";
       throw error;
     }
     if (isSuccess(answer)) {
       if (/^\s*</.test(answer.text)) throw notJson(answer.text);
       return parseModelReady(answer.text) ? "ready" : "not_ready";
     }
+    // Triton's words for "not ready" are none.
+    if (answer.status === 400 && answer.text === "") return "not_ready";
     const error = toAnswerError(answer, this.#failedGet(modelName));
     if (error.code === "model_not_ready") return "not_ready";
     if (error.code === "not_a_kserve_endpoint" || error.code === "upstream_error") return "unknown";
@@ -107,27 +116,98 @@ export class ModelServer {
 
   /** Draws one picture. @throws {KServeError} */
   async predict(modelName: string, instance: V1Instance, options: PredictOptions): Promise<Prediction> {
+    const protocol = this.#protocols.current(modelName);
+    try {
+      return await this.#draw(protocol, modelName, instance, options);
+    } catch (error) {
+      if (!isRouteMissing(error)) throw error;
+      const other = await this.#protocols.fallBack(modelName, this.#asker({ ...options, limitMs: QUESTION_LIMIT_MS }));
+      if (other === undefined) throw error;
+      try {
+        return await this.#draw(other, modelName, instance, options);
+      } catch (otherError) {
+        if (!isRouteMissing(otherError)) throw otherError;
+        this.#protocols.undoFallBack(modelName, protocol);
+        throw error;
+      }
+    }
+  }
+
+  async #draw(
+    protocol: ModelProtocol,
+    modelName: string,
+    instance: V1Instance,
+    options: PredictOptions,
+  ): Promise<Prediction> {
+    for (;;) {
+      try {
+        const prediction = await this.#send(protocol, modelName, instance, options);
+        this.#protocols.settle(modelName, protocol);
+        return prediction;
+      } catch (error) {
+        if (!(error instanceof RefusedKeyError) || !protocol.leaveOut(error.key)) throw error;
+      }
+    }
+  }
+
+  async #send(
+    protocol: ModelProtocol,
+    modelName: string,
+    instance: V1Instance,
+    options: PredictOptions,
+  ): Promise<Prediction> {
+    const { path, body, mayBePixels, outputName } = protocol.toJob(modelName, instance);
+    const { requestId, signal } = options;
     const call: FailedCall = { modelName, instance, nowMs: this.#clock.nowMs() };
+    const maxImageBytes = this.#maxImageBytes;
+    const maxBodyBytes = mayBePixels ? maxImageBytes * PIXEL_FACTOR : undefined;
     let sink: AnswerSink | undefined;
     const answer = await exchange({
       transport: this.#transport,
       clock: this.#clock,
-      call: {
-        method: "POST",
-        path: toV1PredictPath(modelName),
-        body: JSON.stringify({ instances: [instance] }),
-        requestId: options.requestId,
-        signal: options.signal,
-      },
+      call: { method: "POST", path, body, requestId, signal },
       answerLimitMs: options.limitMs,
       onSent: options.onSent,
       openSink: (headers) => {
-        sink = new AnswerSink({ headers, maxImageBytes: this.#maxImageBytes });
+        sink = new AnswerSink({ headers, maxImageBytes, maxBodyBytes, outputName });
         return sink;
       },
     });
     if (!sink) throw toAnswerError(answer, call);
-    return this.#toPrediction(sink.finish(), answer, call);
+    return this.#toPrediction(sink.finish(), answer, call, options);
+  }
+
+  /** The picture that an answer points to, when that is allowed. */
+  async #fetch(address: string, modelName: string, options: CallOptions): Promise<PictureAnswer> {
+    const path = this.#toFetchPath(address);
+    if (path === undefined) {
+      throw new UpstreamError("no_image_in_response", {
+        state: "the answer holds the address of a picture, not the picture",
+        details: {
+          model_name: modelName,
+          hint: "A picture at the endpoint itself is fetched with KSERVE_ALLOW_URL_FETCH=true",
+        },
+      });
+    }
+    const { requestId, signal, limitMs } = options;
+    let sink: AnswerSink | undefined;
+    try {
+      const answer = await exchange({
+        transport: this.#transport,
+        clock: this.#clock,
+        call: { method: "GET", path, requestId, signal },
+        answerLimitMs: limitMs,
+        openSink: (headers) => {
+          sink = new AnswerSink({ headers, maxImageBytes: this.#maxImageBytes });
+          return sink;
+        },
+      });
+      if (!sink) throw toAnswerError(answer, this.#failedGet(modelName));
+      return sink.finish();
+    } catch (error) {
+      // The picture is drawn: whatever the trouble is, another job would draw another one.
+      throw error instanceof UpstreamError ? error.withoutRetry() : error;
+    }
   }
 
   async #get(path: string, options: CallOptions): Promise<Answer> {
@@ -138,6 +218,10 @@ export class ModelServer {
       call: { method: "GET", path, requestId, signal },
       answerLimitMs: limitMs,
     });
+  }
+
+  #asker(options: CallOptions): AskServer {
+    return async (path) => this.#get(path, options);
   }
 
   #failedGet(modelName: string): FailedCall {
@@ -159,17 +243,22 @@ export class ModelServer {
     }
   }
 
-  async #toPrediction(answer: PictureAnswer, { elapsedMs, ...rest }: Answer, call: FailedCall): Promise<Prediction> {
+  async #toPrediction(
+    answer: PictureAnswer,
+    { elapsedMs, ...rest }: Answer,
+    call: FailedCall,
+    options: CallOptions,
+  ): Promise<Prediction> {
     switch (answer.kind) {
       case "picture":
         return { ...(await this.#take(answer.imageData)), report: answer.report, elapsedMs };
       case "pixels":
         return { ...(await this.#take(await this.#encodePng(answer.image))), report: answer.report, elapsedMs };
-      case "url":
-        throw new UpstreamError("no_image_in_response", {
-          state: "the answer holds the address of a picture, not the picture",
-          details: { model_name: call.modelName },
-        });
+      case "url": {
+        const fetched = await this.#fetch(answer.url, call.modelName, options);
+        if (fetched.kind !== "picture") throw withoutPicture(call, ["url"]);
+        return { ...(await this.#take(fetched.imageData)), report: {}, elapsedMs };
+      }
       case "damaged":
         throw new UpstreamError("image_invalid", { state: "the picture in the answer is damaged" });
       case "error":
@@ -182,11 +271,7 @@ export class ModelServer {
       case "not_json":
         throw notJson(answer.text);
       case "no_picture":
-        throw new UpstreamError("no_image_in_response", {
-          state: "the answer holds no picture",
-          details: { model_name: call.modelName },
-          cause: toUpstreamCause(`keys ${answer.keys.join(", ")}`),
-        });
+        throw withoutPicture(call, answer.keys);
     }
   }
 }
@@ -200,8 +285,21 @@ export function isSilence(error: unknown): boolean {
   return error instanceof UpstreamError && error.code === "upstream_timeout";
 }
 
-function isWithoutRoute(answer: Answer): boolean {
-  return answer.status === 404 || answer.status === 405 || answer.status === 501;
+/** True when the server has no route for the job in this protocol, so that nothing was drawn. */
+function isRouteMissing(error: unknown): boolean {
+  return (
+    error instanceof UpstreamError &&
+    error.code === "not_a_kserve_endpoint" &&
+    ROUTE_MISSING.has(Number(error.details["upstream_status"]))
+  );
+}
+
+function withoutPicture(call: FailedCall, keys: readonly string[]): UpstreamError {
+  return new UpstreamError("no_image_in_response", {
+    state: "the answer holds no picture",
+    details: { model_name: call.modelName },
+    cause: toUpstreamCause(`keys ${keys.join(", ")}`),
+  });
 }
 
 function notJson(text: string): UpstreamError {

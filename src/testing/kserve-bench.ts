@@ -16,7 +16,7 @@ const fixedRandom: Random = {
   fraction: () => 0.5,
 };
 
-/** A client at a fake runtime, on a clock that only the test moves. */
+/** A client of V1, unless the options say otherwise, at a fake runtime, on a clock that only the test moves. */
 export interface KServeBench extends AsyncDisposable {
   readonly runtime: FakeKServeRuntime;
   readonly client: KServeClient;
@@ -35,7 +35,7 @@ export async function createKServeBench(
 ): Promise<KServeBench> {
   const runtime = await FakeKServeRuntime.start(runtimeOptions);
   const clock = createFakeClock();
-  const client = new KServeClient({ endpoint: runtime.url, clock, random: fixedRandom, ...options });
+  const client = new KServeClient({ endpoint: runtime.url, protocol: "v1", clock, random: fixedRandom, ...options });
   const progress: GenerationProgress[] = [];
   return {
     runtime,
