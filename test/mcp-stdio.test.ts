@@ -36,8 +36,9 @@ function serve() {
 // Proves: TOOL-6
 describe("serveMcpStdio()", () => {
   for (const era of ERAS) {
-    test(`serves generate_image to the official client in a process of its own, ${era} era`, async () => {
+    test(`serves generate_image to the official client in a process of its own, ${era} era`, async (t) => {
       const client = createMcpClient(era);
+      t.after(async () => client.close());
       await client.connect(new StdioClientTransport({ command: process.execPath, args: [SERVER] }));
       const progress: number[] = [];
       const result = await client.callTool(
@@ -48,10 +49,10 @@ describe("serveMcpStdio()", () => {
       const [first] = result.content;
       assert.ok(first?.type === "text");
       assert.deepEqual(JSON.parse(first.text), result.structuredContent);
-      assert.equal(progress.length, 3);
+      // Two phases and the end; a slow machine may add heartbeats between.
+      assert.ok(progress.length >= 3, String(progress));
       const refused = await client.callTool({ name: "generate_image", arguments: { ...PICTURE, width: 1 } });
       assert.equal(refused.isError, true);
-      await client.close();
     });
   }
 
