@@ -1,4 +1,4 @@
-import { constants, lstat, open } from "node:fs/promises";
+import { constants, lstat, open, type FileHandle } from "node:fs/promises";
 import { LRUCache } from "lru-cache";
 import { isErrno } from "../core/errors.ts";
 import { sniffImageFormat, type ImageFormat } from "../core/image-format.ts";
@@ -127,6 +127,18 @@ export async function checkFolders(place: ImagePlace): Promise<"real" | "linked"
   }
 }
 
+/** One buffer of the right size, where `readFile()` would read in pieces and join them. Shorter when the file is. */
+async function readBytes(handle: FileHandle, sizeBytes: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes);
+  let length = 0;
+  while (length < sizeBytes) {
+    const { bytesRead } = await handle.read(bytes, length, sizeBytes - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return bytes.subarray(0, length);
+}
+
 interface WholeFile {
   readonly bytes: Buffer;
   readonly modifiedAtMs: number;
@@ -144,7 +156,7 @@ async function readWhole(path: string, maxBytes = Number.POSITIVE_INFINITY): Pro
   try {
     const stats = await handle.stat();
     if (!stats.isFile() || stats.size > maxBytes) return undefined;
-    return { bytes: await handle.readFile(), modifiedAtMs: stats.mtimeMs };
+    return { bytes: await readBytes(handle, stats.size), modifiedAtMs: stats.mtimeMs };
   } finally {
     await handle.close();
   }
