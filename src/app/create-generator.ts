@@ -44,16 +44,16 @@ function createRemoteGenerator(
   pool: ImageWorkerPool,
   observer: UpstreamObserver | undefined,
 ): Generator {
-  const { modelName, authToken, modelProfile, protocol, v2Mapping, allowsUrlFetch } = settings.kserve;
+  const { modelName, access, payload, protocol, v2Mapping, allowsUrlFetch } = settings.kserve;
   const client = new KServeClient({
     ...clientOptions(settings, pool),
     endpoint,
     modelName,
-    authToken,
-    modelProfile,
     protocol,
     v2Mapping,
     allowsUrlFetch,
+    ...access,
+    ...payload,
     observer,
   });
   const close = async (): Promise<void> => {

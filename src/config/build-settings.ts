@@ -2,7 +2,13 @@ import { Secret } from "../core/secret.ts";
 import type { FoundSettings } from "./find-settings.ts";
 import { createSettingFault, type SettingFault } from "./setting-fault.ts";
 import { SETTING_NAMES, getSettingDefinition, type SettingName, type SettingValue } from "./settings-table.ts";
-import type { EndpointSettings, S3StorageSettings, Settings, StorageSettings } from "./settings.ts";
+import type {
+  EndpointSettings,
+  KServeAccessSettings,
+  S3StorageSettings,
+  Settings,
+  StorageSettings,
+} from "./settings.ts";
 
 export interface BuildSettingsOptions {
   readonly requireEndpoint: boolean;
@@ -29,8 +35,7 @@ export function buildSettings(
   if (faults.length > 0) return { settings: undefined, faults };
   // Every setting with a default has a value now, and each value came out of the parser of its own name.
   const read: Read = (name) => values.get(name) as SettingValue<typeof name>;
-  const hasOwnModel = found.get("KSERVE_MODEL_NAME")?.source !== "default";
-  return { settings: toSettings(read, hasOwnModel), faults };
+  return { settings: toSettings(read, found), faults };
 }
 
 /** What one setting demands of another. */
@@ -43,11 +48,14 @@ function listMissing(found: FoundSettings["found"], usesS3: boolean, requireEndp
   if (usesS3) demand("S3_BUCKET", "when STORAGE_BACKEND is s3");
   if (found.has("AWS_ACCESS_KEY_ID")) demand("AWS_SECRET_ACCESS_KEY", "together with AWS_ACCESS_KEY_ID");
   if (found.has("AWS_SECRET_ACCESS_KEY")) demand("AWS_ACCESS_KEY_ID", "together with AWS_SECRET_ACCESS_KEY");
+  if (found.has("KSERVE_CLIENT_CERT_FILE")) demand("KSERVE_CLIENT_KEY_FILE", "together with KSERVE_CLIENT_CERT_FILE");
+  if (found.has("KSERVE_CLIENT_KEY_FILE")) demand("KSERVE_CLIENT_CERT_FILE", "together with KSERVE_CLIENT_KEY_FILE");
   return faults;
 }
 
-function toSettings(read: Read, hasOwnModel: boolean): Settings {
+function toSettings(read: Read, found: FoundSettings["found"]): Settings {
   const ttlSeconds = read("IMAGE_TTL");
+  const hasOwnModel = found.get("KSERVE_MODEL_NAME")?.source !== "default";
   return {
     service: { name: read("SERVICE_NAME"), logLevel: read("LOG_LEVEL"), logFormat: read("LOG_FORMAT") },
     http: {
@@ -68,8 +76,14 @@ function toSettings(read: Read, hasOwnModel: boolean): Settings {
       protocol: read("KSERVE_PROTOCOL"),
       v2Mapping: read("KSERVE_V2_MAPPING"),
       allowsUrlFetch: read("KSERVE_ALLOW_URL_FETCH") === "true",
-      authToken: toSecret(read("KSERVE_AUTH_TOKEN")),
-      modelProfile: read("KSERVE_MODEL_PROFILE"),
+      access: toAccess(read, found.get("KSERVE_AUTH_TOKEN")?.file),
+      payload: {
+        modelProfile: read("KSERVE_MODEL_PROFILE"),
+        sizePolicy: read("KSERVE_SIZE_POLICY"),
+        scheduler: read("KSERVE_SCHEDULER"),
+        extraParams: read("KSERVE_EXTRA_PARAMS"),
+        omitParams: read("KSERVE_OMIT_PARAMS") ?? [],
+      },
       maxConcurrency: read("KSERVE_MAX_CONCURRENCY"),
       queueDepth: read("KSERVE_QUEUE_DEPTH"),
       queueTimeoutSeconds: read("KSERVE_QUEUE_TIMEOUT"),
@@ -81,6 +95,21 @@ function toSettings(read: Read, hasOwnModel: boolean): Settings {
       maxSizeBytes: read("MAX_IMAGE_SIZE"),
     },
     engine: { modelPath: read("MODEL_PATH") },
+  };
+}
+
+function toAccess(read: Read, authTokenFile: string | undefined): KServeAccessSettings {
+  const headers = read("KSERVE_HEADERS");
+  return {
+    authToken: toSecret(read("KSERVE_AUTH_TOKEN")),
+    authTokenFile,
+    headers: headers && Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, new Secret(value)])),
+    hostHeader: read("KSERVE_HOST_HEADER"),
+    servername: read("KSERVE_SERVERNAME"),
+    caFile: read("KSERVE_CA_FILE"),
+    clientCertFile: read("KSERVE_CLIENT_CERT_FILE"),
+    clientKeyFile: read("KSERVE_CLIENT_KEY_FILE"),
+    insecureSkipVerify: read("KSERVE_INSECURE_SKIP_VERIFY"),
   };
 }
 

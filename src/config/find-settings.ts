@@ -18,8 +18,18 @@ export interface SettingWarning {
   readonly message: string;
 }
 
+interface FoundSetting extends FoundText {
+  readonly source: SettingSource;
+}
+
+interface FoundText {
+  readonly text: string;
+  /** The secret file that holds it. */
+  readonly file?: string;
+}
+
 export interface FoundSettings {
-  readonly found: ReadonlyMap<SettingName, { readonly text: string; readonly source: SettingSource }>;
+  readonly found: ReadonlyMap<SettingName, FoundSetting>;
   readonly faults: readonly SettingFault[];
   readonly warnings: readonly SettingWarning[];
 }
@@ -30,14 +40,14 @@ const MAX_SECRET_BYTES = 65_536;
 
 /** The text of every setting: the first layer that has it wins, then the default of the table. */
 export function findSettings(layers: readonly SettingLayer[]): FoundSettings {
-  const found = new Map<SettingName, { text: string; source: SettingSource }>();
+  const found = new Map<SettingName, FoundSetting>();
   const faults: SettingFault[] = [];
   const spellings = layers.map((layer) => groupSpellings(layer.values));
   for (const name of SETTING_NAMES) {
     for (const [index, layer] of layers.entries()) {
-      const text = findInLayer(name, spellings[index] ?? new Map(), faults);
-      if (text === undefined) continue;
-      found.set(name, { text, source: layer.source });
+      const foundText = findInLayer(name, spellings[index] ?? new Map(), faults);
+      if (foundText === undefined) continue;
+      found.set(name, { ...foundText, source: layer.source });
       break;
     }
     const fallback = getSettingDefinition(name).default;
@@ -59,17 +69,17 @@ function groupSpellings(values: SettingLayer["values"]): Spellings {
   return groups;
 }
 
-function findInLayer(name: SettingName, spellings: Spellings, faults: SettingFault[]): string | undefined {
+function findInLayer(name: SettingName, spellings: Spellings, faults: SettingFault[]): FoundText | undefined {
   const { secret, emptyIsValue } = getSettingDefinition(name);
   const text = pickSpelling(name, name, spellings, faults, emptyIsValue);
-  if (!secret) return text;
-  const file = pickSpelling(name, `${name}_FILE`, spellings, faults);
-  if (file === undefined) return text;
+  const file = secret && pickSpelling(name, `${name}_FILE`, spellings, faults);
+  if (file === undefined) return text === undefined ? undefined : { text };
   if (text !== undefined) {
     faults.push(createSettingFault(name, text, `must not be set together with ${name}_FILE`));
     return undefined;
   }
-  return readSecretFile(name, file, faults);
+  const secretText = readSecretFile(name, file, faults);
+  return secretText === undefined ? undefined : { text: secretText, file };
 }
 
 /** The exact name wins; otherwise all spellings must agree. An empty text counts as not set. */

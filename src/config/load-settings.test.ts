@@ -61,8 +61,24 @@ describe("parseSettings()", () => {
         protocol: "auto",
         v2Mapping: undefined,
         allowsUrlFetch: false,
-        authToken: undefined,
-        modelProfile: "auto",
+        access: {
+          authToken: undefined,
+          authTokenFile: undefined,
+          headers: undefined,
+          hostHeader: undefined,
+          servername: undefined,
+          caFile: undefined,
+          clientCertFile: undefined,
+          clientKeyFile: undefined,
+          insecureSkipVerify: false,
+        },
+        payload: {
+          modelProfile: "auto",
+          sizePolicy: "error",
+          scheduler: "Euler",
+          extraParams: undefined,
+          omitParams: [],
+        },
         maxConcurrency: 1,
         queueDepth: 32,
         queueTimeoutSeconds: 300,
@@ -73,7 +89,8 @@ describe("parseSettings()", () => {
     });
   });
 
-  test("reads every setting", () => {
+  test("reads every setting", async () => {
+    const pem = await writeText("some.pem", "x");
     const settings = parseSettings({
       SERVICE_NAME: "pictures",
       LOG_LEVEL: "DEBUG",
@@ -95,6 +112,17 @@ describe("parseSettings()", () => {
       AWS_REGION: "eu-central-1",
       KSERVE_ENDPOINT: "https://models.example.com/openai/",
       KSERVE_MODEL_NAME: "stable-diffusion",
+      KSERVE_HEADERS: '{"X-Api-Key":"k3y","x-team":"a b"}',
+      KSERVE_HOST_HEADER: "Model.example.com:8443",
+      KSERVE_SERVERNAME: "Model.example.com",
+      KSERVE_CA_FILE: pem,
+      KSERVE_CLIENT_CERT_FILE: pem,
+      KSERVE_CLIENT_KEY_FILE: pem,
+      KSERVE_INSECURE_SKIP_VERIFY: "TRUE",
+      KSERVE_SIZE_POLICY: "snap",
+      KSERVE_SCHEDULER: "DPM++ 2M",
+      KSERVE_EXTRA_PARAMS: '{"clip_skip":2,"nested":{"a":[null]}}',
+      KSERVE_OMIT_PARAMS: "seed, negative_prompt,,seed",
       KSERVE_MODEL_PROFILE: "SDXL",
       KSERVE_TIMEOUT: "2.5",
       KSERVE_MAX_RETRIES: "0",
@@ -137,7 +165,14 @@ describe("parseSettings()", () => {
     );
     assert.equal(storage.credentials?.secretAccessKey.reveal(), "s3cr/et+");
     assert.deepEqual(
-      { ...kserve, authToken: kserve.authToken?.reveal() },
+      {
+        ...kserve,
+        access: {
+          ...kserve.access,
+          authToken: kserve.access.authToken?.reveal(),
+          headers: Object.entries(kserve.access.headers ?? {}).map(([name, value]) => [name, value.reveal()]),
+        },
+      },
       {
         endpoint: { kind: "url", url: "https://models.example.com/openai" },
         modelName: "stable-diffusion",
@@ -150,8 +185,27 @@ describe("parseSettings()", () => {
           binary: false,
         },
         allowsUrlFetch: true,
-        authToken: "t0ken",
-        modelProfile: "sdxl",
+        access: {
+          authToken: "t0ken",
+          authTokenFile: undefined,
+          headers: [
+            ["x-api-key", "k3y"],
+            ["x-team", "a b"],
+          ],
+          hostHeader: "model.example.com:8443",
+          servername: "model.example.com",
+          caFile: pem,
+          clientCertFile: pem,
+          clientKeyFile: pem,
+          insecureSkipVerify: true,
+        },
+        payload: {
+          modelProfile: "sdxl",
+          sizePolicy: "snap",
+          scheduler: "DPM++ 2M",
+          extraParams: { clip_skip: 2, nested: { a: [null] } },
+          omitParams: ["seed", "negative_prompt"],
+        },
         maxConcurrency: 2,
         queueDepth: 0,
         queueTimeoutSeconds: 1,
@@ -421,7 +475,8 @@ describe("loadSettings()", () => {
   test("reads a secret from the file that NAME_FILE names, without its last line end", async () => {
     const path = await writeText("token", "c4nary\r\n");
     const { settings, texts } = loadSettings({ env: { kserve_auth_token_file: path } });
-    assert.equal(settings.kserve.authToken?.reveal(), "c4nary");
+    assert.equal(settings.kserve.access.authToken?.reveal(), "c4nary");
+    assert.equal(settings.kserve.access.authTokenFile, path);
     assert.equal(texts.KSERVE_AUTH_TOKEN, "[redacted]");
   });
 
@@ -432,7 +487,7 @@ describe("loadSettings()", () => {
       env: { KSERVE_AUTH_TOKEN_FILE: token },
       envFile: { path, required: true },
     });
-    assert.equal(settings.kserve.authToken?.reveal(), "from-secret-file");
+    assert.equal(settings.kserve.access.authToken?.reveal(), "from-secret-file");
   });
 
   test("refuses a secret given twice, and a secret file that is missing, empty, too large or of several lines", async () => {

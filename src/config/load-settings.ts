@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { isErrno } from "../core/errors.ts";
 import { buildSettings } from "./build-settings.ts";
 import {
@@ -50,7 +50,7 @@ export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
   if (built.settings === undefined || allFaults.length > 0) throw new InvalidSettingsError(allFaults);
   return {
     settings: built.settings,
-    warnings: [...warnings, ...listIgnored(found, built.settings.storage, options.env)],
+    warnings: [...warnings, ...listUnreadable(found), ...listIgnored(found, built.settings.storage, options.env)],
     sources: mapSettings((name) => found.get(name)?.source ?? "unset"),
     texts: mapSettings((name) => {
       const text = found.get(name)?.text;
@@ -116,6 +116,26 @@ function listIgnored(
     return [{ name: "AWS_SESSION_TOKEN", message }];
   }
   return [];
+}
+
+const FILE_SETTINGS = ["KSERVE_CA_FILE", "KSERVE_CLIENT_CERT_FILE", "KSERVE_CLIENT_KEY_FILE"] as const;
+
+/** A file may still be mounted, but most often its path is wrong. */
+function listUnreadable(found: FoundSettings["found"]): SettingWarning[] {
+  return FILE_SETTINGS.flatMap((name) => {
+    const setting = found.get(name);
+    if (setting === undefined || isReadableFile(setting.text)) return [];
+    return [{ name, message: `${name} (${setting.source}) names a file that cannot be read: ${setting.text}` }];
+  });
+}
+
+function isReadableFile(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function mapSettings<Value>(get: (name: SettingName) => Value): Record<SettingName, Value> {

@@ -1,4 +1,5 @@
 import { DEFAULT_MODEL_NAME, type LogLevel, type ModelProfileName } from "./settings.ts";
+import { headerMap, hostHeader, parameterMap, parameterNames, serverName, yesOrNo } from "./endpoint-kinds.ts";
 import {
   choice,
   hostList,
@@ -228,6 +229,74 @@ export const SETTINGS_TABLE = {
     kind: secretText,
     example: "the-token",
     secret: true,
+  },
+  KSERVE_HEADERS: {
+    group: "Model server",
+    description: "Further headers for the endpoint, such as the key of a gateway.",
+    kind: headerMap(),
+    example: '{"x-api-key":"the-key"}',
+    secret: true,
+  },
+  KSERVE_HOST_HEADER: {
+    group: "Model server",
+    description: "Host header for the endpoint, where its address is not the name of the service.",
+    kind: hostHeader(),
+    example: "stable-diffusion.models.example.com",
+  },
+  KSERVE_SERVERNAME: {
+    group: "Model server",
+    description:
+      "Name that TLS asks for and that the endpoint's certificate must have. Unset: the one of the Host header.",
+    kind: serverName(),
+    example: "stable-diffusion.models.example.com",
+  },
+  KSERVE_CA_FILE: {
+    group: "Model server",
+    description: "Certificates (PEM) to trust for the endpoint beside the roots of the system; followed as it changes.",
+    kind: path(),
+    example: "/var/run/secrets/kubernetes.io/serviceaccount/service-ca.crt",
+  },
+  KSERVE_CLIENT_CERT_FILE: {
+    group: "Model server",
+    description: "Our own certificate (PEM) for an endpoint that asks for one; followed as it changes.",
+    kind: path(),
+    example: "/etc/mcp-image-server/tls.crt",
+  },
+  KSERVE_CLIENT_KEY_FILE: {
+    group: "Model server",
+    description: "Key (PEM) that belongs to `KSERVE_CLIENT_CERT_FILE`.",
+    kind: path(),
+    example: "/etc/mcp-image-server/tls.key",
+  },
+  KSERVE_INSECURE_SKIP_VERIFY: {
+    group: "Model server",
+    description: "`true` accepts any certificate of the endpoint: for tests alone.",
+    kind: yesOrNo(),
+    default: "false",
+  },
+  KSERVE_SIZE_POLICY: {
+    group: "Model server",
+    description: "What to do with a size that the model does not draw: `error`, or `snap` to the nearest one.",
+    kind: choice(["error", "snap"]),
+    default: "error",
+  },
+  KSERVE_SCHEDULER: {
+    group: "Model server",
+    description: "Scheduler for a runtime that insists on one; others are not sent it.",
+    kind: text(/^[\w+. -]{1,64}$/, "must be 1 to 64 letters, digits, spaces, plus signs, dots, dashes"),
+    default: "Euler",
+  },
+  KSERVE_EXTRA_PARAMS: {
+    group: "Model server",
+    description: "Parameters sent with every job; they win over those of the caller.",
+    kind: parameterMap(),
+    example: '{"clip_skip":2}',
+  },
+  KSERVE_OMIT_PARAMS: {
+    group: "Model server",
+    description: "Parameters that are never sent.",
+    kind: parameterNames(),
+    example: "seed,negative_prompt",
   },
   KSERVE_MAX_CONCURRENCY: {
     group: "Model server",

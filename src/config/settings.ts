@@ -1,3 +1,4 @@
+import type { JsonObject } from "../core/json.ts";
 import type { Secret } from "../core/secret.ts";
 import type { V2Mapping } from "./v2-mapping.ts";
 
@@ -51,6 +52,35 @@ export type ModelProfileName = "auto" | "none" | "sd" | "sdxl" | "sd3" | "flux" 
 /** KServe's V1, the Open Inference Protocol, or OpenAI's images. */
 export type ProtocolName = "v1" | "v2" | "openai";
 
+/** How to get in at the endpoint. */
+export interface KServeAccessSettings {
+  readonly authToken: Secret | undefined;
+  /** Read again at each use; the token in it at the start is also `authToken`. */
+  readonly authTokenFile: string | undefined;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, Secret>> | undefined;
+  readonly hostHeader: string | undefined;
+  readonly servername: string | undefined;
+  readonly caFile: string | undefined;
+  readonly clientCertFile: string | undefined;
+  readonly clientKeyFile: string | undefined;
+  readonly insecureSkipVerify: boolean;
+}
+
+/** What is sent of a request, and what beside it. */
+export interface KServePayloadSettings {
+  /** What fills in parameters that a caller leaves open. */
+  readonly modelProfile: ModelProfileName;
+  /** What to do with a size that the model does not draw: refuse it, or take the nearest. */
+  readonly sizePolicy: "error" | "snap";
+  /** For runtimes that want one. */
+  readonly scheduler: string;
+  /** Sent with every job; never holds `prompt`. */
+  readonly extraParams: JsonObject | undefined;
+  /** Never sent. */
+  readonly omitParams: readonly string[];
+}
+
 export interface KServeSettings {
   /** `undefined` is allowed only for commands that generate nothing. */
   readonly endpoint: EndpointSettings | undefined;
@@ -62,9 +92,8 @@ export interface KServeSettings {
   readonly v2Mapping: V2Mapping | undefined;
   /** Whether a picture that an answer only points to is fetched, from the endpoint alone. */
   readonly allowsUrlFetch: boolean;
-  readonly authToken: Secret | undefined;
-  /** What fills in parameters that a caller leaves open. */
-  readonly modelProfile: ModelProfileName;
+  readonly access: KServeAccessSettings;
+  readonly payload: KServePayloadSettings;
   /** Jobs in flight at once; one GPU serves one job. */
   readonly maxConcurrency: number;
   /** Jobs that may wait; one more is answered "busy". */

@@ -3,9 +3,9 @@ import type { V2Mapping } from "../config/v2-mapping.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { KServeError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
-import type { Secret } from "../core/secret.ts";
 import { getLogger } from "../logging/logger.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
+import type { EndpointAccess } from "./endpoint-access.ts";
 import { chooseModelName, chooseProtocol, parseEndpoint } from "./endpoint.ts";
 import type {
   GeneratedImage,
@@ -28,7 +28,7 @@ import { ServedModel, type ModelDescription } from "./served-model.ts";
 import { UpstreamError } from "./upstream-error.ts";
 import { noObserver, type UpstreamObserver } from "./upstream-observer.ts";
 
-export interface KServeClientOptions {
+export interface KServeClientOptions extends EndpointAccess {
   /** The InferenceService: `https://host`, with a path prefix, or as far as the URL of the job itself. */
   readonly endpoint: string;
   /** Default: the only model served, else `stable-diffusion`. */
@@ -43,8 +43,6 @@ export interface KServeClientOptions {
   readonly deadlineSeconds?: number;
   /** A Unix socket or named pipe to connect to; of the endpoint only the path then counts. */
   readonly socketPath?: string | undefined;
-  /** Sent as a bearer token. */
-  readonly authToken?: Secret | undefined;
   /** Fills in what a request leaves open. Default: nothing is, so that the runtime's own defaults hold. */
   readonly modelProfile?: ModelProfileName | undefined;
   readonly clock?: Clock;
@@ -118,12 +116,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     this.#deadlineMs = (options.deadlineSeconds ?? WAKE_ALLOWANCE_SECONDS + timeoutSeconds) * 1000;
     this.#maxRetries = maxRetries;
     this.#modelProfile = options.modelProfile;
-    this.#transport = new HttpTransport({
-      endpoint,
-      socketPath: options.socketPath,
-      authToken: options.authToken,
-      observer,
-    });
+    this.#transport = new HttpTransport({ endpoint, socketPath: options.socketPath, access: options, observer });
     this.#circuit = new CircuitBreaker({ clock, observer });
     const { verifyImage, encodePng, protocol = "auto", v2Mapping: mapping, allowsUrlFetch = false } = options;
     const fixed = chooseProtocol(endpoint, protocol);
@@ -245,7 +238,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     const deadlineAtMs = startedAtMs + this.#deadlineMs;
     // Waking leaves the picture its time, or half of a deadline that is too short for both.
     const wakeMs = this.#deadlineMs > this.#timeoutMs ? this.#deadlineMs - this.#timeoutMs : this.#deadlineMs / 2;
-    const call = this.#toCall({ signal }, options.requestId);
+    const call = this.#toCall({ ...options, signal });
     const retries = new Retries({
       maxRetries: this.#maxRetries,
       budget: this.#retryBudget,
@@ -287,10 +280,11 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     return setting === undefined ? request : applyModelProfile(request, chooseModelProfile(setting, modelName));
   }
 
-  #toCall(options: SignalOptions, requestId?: string): Omit<CallOptions, "limitMs"> {
+  #toCall(options: Pick<GenerateImageOptions, "signal" | "requestId">): Omit<CallOptions, "limitMs"> {
+    const { requestId, signal = new AbortController().signal } = options;
     return {
       requestId: requestId?.replace(OUTSIDE_REQUEST_ID, "").slice(0, MAX_REQUEST_ID) || this.#createRequestId(),
-      signal: options.signal ?? new AbortController().signal,
+      signal,
     };
   }
 

@@ -1,4 +1,5 @@
-import { isErrno, MCPImageError } from "../core/errors.ts";
+import { MCPImageError } from "../core/errors.ts";
+import { explainTlsFailure } from "./tls-failure.ts";
 import { UpstreamError } from "./upstream-error.ts";
 
 /** How far an exchange had come when it failed. */
@@ -16,13 +17,12 @@ const STALE_CONNECTION_MS = 1000;
 /** The error for a failure below HTTP; errors of our own pass through. */
 export function toTransportError(error: unknown, progress: ExchangeProgress): MCPImageError {
   if (error instanceof MCPImageError) return error;
-  if (isTlsError(error)) {
+  const tlsHint = explainTlsFailure(error);
+  if (tlsHint !== undefined) {
     return new UpstreamError("upstream_unavailable", {
-      state: "the server's certificate was not accepted or it does not speak TLS",
+      state: "no trusted TLS connection could be made",
       publicMessage: "No trusted TLS connection to the model server could be made",
-      details: {
-        hint: "Add the certificate authority with NODE_EXTRA_CA_CERTS, or check the scheme of KSERVE_ENDPOINT",
-      },
+      details: { hint: tlsHint },
       cause: error,
     });
   }
@@ -92,12 +92,4 @@ function jobDetails(progress: ExchangeProgress): { elapsed_seconds: number; mayb
 
 function isParserError(error: unknown): boolean {
   return error instanceof Error && "code" in error && String(error.code).startsWith("HPE_");
-}
-
-/** Node's names for certificates that do not hold and for peers that do not speak TLS. */
-function isTlsError(error: unknown): boolean {
-  if (isErrno(error, "EPROTO", "DEPTH_ZERO_SELF_SIGNED_CERT", "SELF_SIGNED_CERT_IN_CHAIN")) return true;
-  return (
-    error instanceof Error && "code" in error && /^(?:ERR_TLS_|ERR_SSL_|UNABLE_TO_|CERT_)/.test(String(error.code))
-  );
 }
