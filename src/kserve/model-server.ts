@@ -205,8 +205,13 @@ export class ModelServer {
       if (!sink) throw toAnswerError(answer, this.#failedGet(modelName));
       return sink.finish();
     } catch (error) {
-      // The picture is drawn: whatever the trouble is, another job would draw another one.
-      throw error instanceof UpstreamError ? error.withoutRetry() : error;
+      if (!(error instanceof UpstreamError)) throw error;
+      // The picture is drawn: no trouble with its fetching may look as if another job could help.
+      throw new UpstreamError("no_image_in_response", {
+        state: "the picture that the answer points to cannot be fetched",
+        details: { model_name: modelName },
+        cause: error,
+      });
     }
   }
 

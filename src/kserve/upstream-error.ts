@@ -40,18 +40,11 @@ export class UpstreamError extends KServeError {
 
   /** The same error with more facts for the reader. */
   withDetails(details: ErrorDetails): UpstreamError {
-    return this.#with({ retry: this.retry, retryAfterMs: this.retryAfterMs, details: { ...this.details, ...details } });
-  }
-
-  /** The same error of a call after which the job must not be sent again. */
-  withoutRetry(): UpstreamError {
-    return this.#with({ retry: "never", details: this.details });
-  }
-
-  #with(options: Pick<UpstreamErrorOptions, "retry" | "retryAfterMs" | "details">): UpstreamError {
     const error = new UpstreamError(this.code, {
       state: "",
-      ...options,
+      retry: this.retry,
+      retryAfterMs: this.retryAfterMs,
+      details: { ...this.details, ...details },
       publicMessage: this.publicMessage,
       cause: this.cause,
     });

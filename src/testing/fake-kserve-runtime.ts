@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type { FakeFace } from "./fake-faces.ts";
 import { drawTestPicture } from "./test-picture.ts";
 
 export interface FakeAnswer {
@@ -44,6 +45,8 @@ export interface FakeKServeRuntimeOptions {
    * unknown keyword (and wants sizes divisible by 16), `echo` uses it and says so. Default `stable-diffusion`.
    */
   readonly pipeline?: "stable-diffusion" | "stable-diffusion-3" | "echo";
+  /** Another server in this one's place, which draws what a `FakeFace` says; scripts may answer for it. */
+  readonly face?: FakeFace;
   /** Where to listen; default a free port on 127.0.0.1. */
   readonly socketPath?: string;
 }
@@ -69,6 +72,7 @@ export class FakeKServeRuntime implements AsyncDisposable {
   readonly #modelNames: readonly string[];
   readonly #pipeline: NonNullable<FakeKServeRuntimeOptions["pipeline"]>;
   readonly #socketPath: string | undefined;
+  readonly #face: FakeFace | undefined;
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   readonly #script: FakeBehaviour[] = [];
   readonly #waiters = new Set<() => void>();
@@ -81,6 +85,7 @@ export class FakeKServeRuntime implements AsyncDisposable {
     this.#modelNames = options.modelNames ?? ["model"];
     this.#pipeline = options.pipeline ?? "stable-diffusion";
     this.#socketPath = options.socketPath;
+    this.#face = options.face;
     this.#server.on("connection", () => {
       this.connectionCount += 1;
     });
@@ -155,8 +160,19 @@ export class FakeKServeRuntime implements AsyncDisposable {
     const { method = "", url: path = "", headers } = request;
     this.requests.push({ method, path, headers, body });
     for (const wake of this.#waiters) wake();
-    if (method === "POST") await this.#servePost(path, headers, body, response);
+    if (this.#face) this.#serveFace(this.#face, { method, path, body }, response);
+    else if (method === "POST") await this.#servePost(path, headers, body, response);
     else await this.#serveGet(path, response);
+  }
+
+  #serveFace(
+    face: FakeFace,
+    request: Pick<RecordedRequest, "method" | "path" | "body">,
+    response: ServerResponse,
+  ): void {
+    const behaviour = request.method === "POST" ? this.#script.shift() : undefined;
+    if (behaviour?.kind === "hang" || (request.method === "GET" && this.readiness === "hang")) return;
+    send(response, behaviour?.kind === "answer" ? behaviour.answer : face(request));
   }
 
   async #serveGet(path: string, response: ServerResponse): Promise<void> {
@@ -168,17 +184,24 @@ export class FakeKServeRuntime implements AsyncDisposable {
 
   #answerGet(path: string): FakeAnswer {
     if (path === "/") return json(200, { status: "alive" });
+    if (path === "/v2") {
+      return json(200, { name: "kserve", version: "0.20.0", extensions: ["model_repository_extension"] });
+    }
     if (path === "/v2/health/live") return json(200, { live: true });
     if (path === "/v2/health/ready") return json(200, { ready: true });
     if (path === "/v1/models" || path === "/v2/models") return json(200, { models: this.#modelNames });
     if (path.length > 1 && path.endsWith("/")) {
       return { status: 307, headers: { location: path.slice(0, -1) }, body: "" };
     }
-    const name = /^\/v1\/models\/([^/]+)$/.exec(path)?.[1];
-    if (name === undefined || this.readiness === "no_route") return json(404, { detail: "Not Found" });
+    const [, version, name, more = ""] = /^\/(v[12])\/models\/([^/]+)(\/ready)?$/.exec(path) ?? [];
+    if (name === undefined || (version === "v1" && more !== "") || this.readiness === "no_route")
+      return json(404, { detail: "Not Found" });
     const modelName = decodeURIComponent(name);
     if (!this.#modelNames.includes(modelName)) return unknownModel(modelName);
     if (this.readiness === "not_ready") return json(503, { error: `Model with name ${modelName} is not ready.` });
+    // A model that is made for V1 has these routes too, and says nothing of its tensors.
+    const isMetadata = version === "v2" && more === "";
+    if (isMetadata) return json(200, { name: modelName, versions: null, platform: "", inputs: [], outputs: [] });
     return json(200, { name: modelName, ready: true });
   }
 
