@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { MCPImageError, ValidationError } from "../core/errors.ts";
 import { errorFields } from "../logging/error-fields.ts";
 import type { CommandContext, Environment } from "./command-context.ts";
+import type { GenerateCommandOptions } from "./commands/generate.ts";
 import { EXIT, toExitCode } from "./exit-code.ts";
 import { PACKAGE_VERSION } from "./package-version.ts";
 
@@ -85,7 +86,7 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     .option("-o, --output <file>", "where to write; an existing file is not overwritten")
     .option("-f, --force", "overwrite the file")
     .option("--json", "print the metadata as JSON instead of the path")
-    .action(async (prompt: string, options: GenerateFlags) => {
+    .action(async (prompt: string, options: Omit<GenerateCommandOptions, "prompt" | "envFile">) => {
       const { generate } = await import("./commands/generate.ts");
       setExitCode(await generate(context, { ...options, prompt, envFile: envFile() }));
     });
@@ -112,18 +113,6 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     });
 
   return program;
-}
-
-interface GenerateFlags {
-  readonly negativePrompt?: string;
-  readonly width?: number;
-  readonly height?: number;
-  readonly steps?: number;
-  readonly guidance?: number;
-  readonly seed?: number;
-  readonly output?: string;
-  readonly force?: boolean;
-  readonly json?: boolean;
 }
 
 function addConfigCommands(
