@@ -48,6 +48,20 @@ suite("FakeKServeRuntime answers as KServe does to", () => {
     { title: "readiness", path: "/v1/models/model", status: 200, answer: `{"name":"model","ready":true}` },
     { title: "readiness of an unknown model", path: "/v1/models/nope", status: 404, answer: unknownModel },
     { title: "a readiness path of V2 under V1", path: "/v1/models/model/ready", status: 404, answer: notFound },
+    {
+      title: "a question for its kind",
+      path: "/v2",
+      status: 200,
+      answer: `{"name":"kserve","version":"0.20.0","extensions":["model_repository_extension"]}`,
+    },
+    {
+      title: "a question for the tensors of a model that is made for V1",
+      path: "/v2/models/model",
+      status: 200,
+      answer: `{"name":"model","versions":null,"platform":"","inputs":[],"outputs":[]}`,
+    },
+    { title: "readiness by V2", path: "/v2/models/model/ready", status: 200, answer: `{"name":"model","ready":true}` },
+    { title: "readiness by V2 of an unknown model", path: "/v2/models/nope/ready", status: 404, answer: unknownModel },
     { title: "a trailing slash", path: "/v1/models/", status: 307, answer: "" },
     { title: "an OpenAI path", path: "/openai/v1/models", status: 404, answer: notFound },
     {
