@@ -1,6 +1,8 @@
+import type { ErrorDetails } from "../core/errors.ts";
 import { parseErrorText } from "../wire/error-text.ts";
 import type { V1Instance } from "../wire/v1.ts";
 import type { Answer } from "./exchange.ts";
+import { MissingSchedulerError, RefusedSizeError } from "./repairable-error.ts";
 import { parseRetryAfterMs } from "./retry-after.ts";
 import { toSeconds } from "./transport-error.ts";
 import { RefusedKeyError, toUpstreamCause, UpstreamError, type UpstreamErrorOptions } from "./upstream-error.ts";
@@ -17,7 +19,11 @@ export interface FailedCall {
 type Failure = Omit<UpstreamErrorOptions, "cause"> & { readonly code: UpstreamError["code"] };
 
 const OUT_OF_MEMORY = /out ?of ?memory|can't allocate memory/i;
-const DIVISIBLE_BY = /divisible by (\d+)/i;
+const DIVISIBLE_BY = /divisible by (\d{1,4})\b/i;
+/** The words of a runtime whose handling of errors calls the blank picture's `save`, which it does not have. */
+const BROKEN_HANDLER = /'numpy\.ndarray' object has no attribute 'save'/;
+/** Statuses under which a model's own code speaks. */
+const IS_FAULT_OF_CODE: ReadonlySet<number> = new Set([400, 422, 500]);
 /** The words of Python, of OpenAI's API, and of pydantic (its `loc`) for a parameter that they do not know. */
 const UNKNOWN_KEYWORDS: readonly RegExp[] = [
   /unexpected keyword argument '(\w+)'/,
@@ -45,6 +51,9 @@ export function toAnswerError(answer: Answer, call: FailedCall): UpstreamError {
   const cause = words.trim() === "" ? undefined : toUpstreamCause(words, [prompt, negative_prompt]);
   const refusedKey = findRefusedKey(words);
   if (refusedKey !== undefined) return new RefusedKeyError(refusedKey, { details: facts, cause });
+  if (answer.status === 500 && BROKEN_HANDLER.test(words)) return new MissingSchedulerError({ details: facts, cause });
+  const multiple = IS_FAULT_OF_CODE.has(answer.status) ? Number(DIVISIBLE_BY.exec(words)?.[1] ?? 0) : 0;
+  if (multiple > 1) return new RefusedSizeError(multiple, { ...refusedSize(multiple, call.instance, facts), cause });
   const { code, ...failure } = classify(answer, words, call);
   return new UpstreamError(code, {
     ...failure,
@@ -98,7 +107,7 @@ function classify(answer: Answer, words: string, call: FailedCall): Failure {
     case 503:
       return unavailable(answer, words, call);
     default:
-      return refusedOrFailed(status, words, call);
+      return refusedOrFailed(status, words);
   }
 }
 
@@ -153,7 +162,7 @@ function unavailable(answer: Answer, words: string, call: FailedCall): Failure {
     : { code: "upstream_unavailable", state: "the server is not available (503)", retry: "after_backoff" };
 }
 
-function refusedOrFailed(status: number, words: string, call: FailedCall): Failure {
+function refusedOrFailed(status: number, words: string): Failure {
   if (OUT_OF_MEMORY.test(words)) {
     return {
       code: "out_of_memory",
@@ -166,18 +175,18 @@ function refusedOrFailed(status: number, words: string, call: FailedCall): Failu
   if (/^invalid payload$|v2 protocol not implemented/.test(words)) {
     return { code: "not_a_kserve_endpoint", state: "the server does not take requests of this protocol" };
   }
-  const multiple = DIVISIBLE_BY.exec(words)?.[1];
-  if (multiple !== undefined) return refusedSize(Number(multiple), call.instance);
   return { code: "upstream_rejected", state: `the server refused the parameters (${status})` };
 }
 
-function refusedSize(multiple: number, instance: V1Instance | undefined): Failure {
+function refusedSize(
+  multiple: number,
+  instance: V1Instance | undefined,
+  facts: ErrorDetails,
+): Pick<UpstreamErrorOptions, "publicMessage" | "details"> {
   const isWidthWrong = instance?.width !== undefined && instance.width % multiple !== 0;
   return {
-    code: "upstream_rejected",
-    state: `the model draws sizes divisible by ${multiple} only`,
     publicMessage: `The model draws only pictures whose width and height are multiples of ${multiple}`,
-    details: { field: isWidthWrong ? "width" : "height", allowed: `multiples of ${multiple}` },
+    details: { ...facts, field: isWidthWrong ? "width" : "height", allowed: `multiples of ${multiple}` },
   };
 }
 

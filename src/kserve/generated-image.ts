@@ -21,6 +21,8 @@ export interface GenerateImageOptions {
   readonly onProgress?: (progress: GenerationProgress) => void;
   /** Sent as `x-request-id`, which KServe logs. */
   readonly requestId?: string;
+  /** W3C trace context of the caller, passed on; what does not have its form is not. */
+  readonly traceparent?: string;
 }
 
 export type GenerationProgress =

@@ -23,6 +23,8 @@ export interface HttpCall {
   /** JSON. */
   readonly body?: string;
   readonly requestId: string;
+  /** W3C trace context. */
+  readonly traceparent?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -136,6 +138,7 @@ export class HttpTransport {
       "accept-encoding": "identity",
       "user-agent": "mcp-image-server",
       "x-request-id": call.requestId,
+      ...(call.traceparent !== undefined && { traceparent: call.traceparent }),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(call.body !== undefined && {
         // Exactly so: KServe compares the whole text and refuses a charset.

@@ -19,7 +19,7 @@ import { HttpTransport } from "./http-transport.ts";
 import { applyModelProfile, chooseModelProfile } from "./model-profiles.ts";
 import { ModelServer, type CallOptions, type ImageEncoder, type ImageVerifier } from "./model-server.ts";
 import { PhaseTimer } from "./phase-timer.ts";
-import { PictureJobs } from "./picture-jobs.ts";
+import { PictureJobs, type PayloadOptions } from "./picture-jobs.ts";
 import { ProtocolChooser } from "./protocols/protocol-chooser.ts";
 import { Retries } from "./retries.ts";
 import { RetryBudget } from "./retry-budget.ts";
@@ -28,7 +28,7 @@ import { ServedModel, type ModelDescription } from "./served-model.ts";
 import { UpstreamError } from "./upstream-error.ts";
 import { noObserver, type UpstreamObserver } from "./upstream-observer.ts";
 
-export interface KServeClientOptions extends EndpointAccess {
+export interface KServeClientOptions extends EndpointAccess, PayloadOptions {
   /** The InferenceService: `https://host`, with a path prefix, or as far as the URL of the job itself. */
   readonly endpoint: string;
   /** Default: the only model served, else `stable-diffusion`. */
@@ -77,6 +77,8 @@ const KEEP_ALIVE_MS = 60_000;
 /** Characters that a request id may have on the wire. */
 const OUTSIDE_REQUEST_ID = /[^\w.:-]/g;
 const MAX_REQUEST_ID = 128;
+/** W3C Trace Context, section 3.2. */
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 const logger = getLogger("kserve");
 
@@ -130,7 +132,12 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
       encodePng,
     });
     this.#model = new ServedModel({ server, clock, random, fixedName, waitsForLoading: maxRetries > 0 });
-    this.#jobs = new PictureJobs({ server, trustWarnings: options.trustWarnings ?? false });
+    this.#jobs = new PictureJobs({
+      server,
+      clock,
+      trustWarnings: options.trustWarnings ?? false,
+      payload: options,
+    });
   }
 
   /**
@@ -239,6 +246,9 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     // Waking leaves the picture its time, or half of a deadline that is too short for both.
     const wakeMs = this.#deadlineMs > this.#timeoutMs ? this.#deadlineMs - this.#timeoutMs : this.#deadlineMs / 2;
     const call = this.#toCall({ ...options, signal });
+    const { knownName } = this.#model;
+    // Nobody waits for a cold start to hear that the size is wrong.
+    if (knownName !== undefined) this.#jobs.checkSize(knownName, this.#fillIn(request, knownName));
     const retries = new Retries({
       maxRetries: this.#maxRetries,
       budget: this.#retryBudget,
@@ -257,7 +267,8 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
           endAtMs: startedAtMs + wakeMs,
           onWaking: () => onProgress({ phase: "waking" }),
         });
-        const image = await this.#jobs.draw(modelName, this.#fillIn(request, modelName), seed, {
+        const job = { modelName, asked: request, request: this.#fillIn(request, modelName), seed };
+        const image = await this.#jobs.draw(job, {
           ...call,
           limitMs: this.#timeoutMs,
           onSent: () => onProgress({ phase: "generating" }),
@@ -280,11 +291,12 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     return setting === undefined ? request : applyModelProfile(request, chooseModelProfile(setting, modelName));
   }
 
-  #toCall(options: Pick<GenerateImageOptions, "signal" | "requestId">): Omit<CallOptions, "limitMs"> {
-    const { requestId, signal = new AbortController().signal } = options;
+  #toCall(options: Pick<GenerateImageOptions, "signal" | "requestId" | "traceparent">): Omit<CallOptions, "limitMs"> {
+    const { requestId, signal = new AbortController().signal, traceparent } = options;
     return {
       requestId: requestId?.replace(OUTSIDE_REQUEST_ID, "").slice(0, MAX_REQUEST_ID) || this.#createRequestId(),
       signal,
+      ...(traceparent !== undefined && TRACEPARENT.test(traceparent) && { traceparent }),
     };
   }
 

@@ -17,6 +17,7 @@ import { RefusedKeyError, toUpstreamCause, UpstreamError } from "./upstream-erro
 
 export interface CallOptions {
   readonly requestId: string;
+  readonly traceparent?: string | undefined;
   readonly signal: AbortSignal;
   /** How long the server may think. */
   readonly limitMs: number;
@@ -157,7 +158,7 @@ export class ModelServer {
     options: PredictOptions,
   ): Promise<Prediction> {
     const { path, body, mayBePixels, outputName } = protocol.toJob(modelName, instance);
-    const { requestId, signal } = options;
+    const { requestId, signal, traceparent } = options;
     const call: FailedCall = { modelName, instance, nowMs: this.#clock.nowMs() };
     const maxImageBytes = this.#maxImageBytes;
     const maxBodyBytes = mayBePixels ? maxImageBytes * PIXEL_FACTOR : undefined;
@@ -165,7 +166,7 @@ export class ModelServer {
     const answer = await exchange({
       transport: this.#transport,
       clock: this.#clock,
-      call: { method: "POST", path, body, requestId, signal },
+      call: { method: "POST", path, body, requestId, signal, traceparent },
       answerLimitMs: options.limitMs,
       onSent: options.onSent,
       openSink: (headers) => {
@@ -189,13 +190,13 @@ export class ModelServer {
         },
       });
     }
-    const { requestId, signal, limitMs } = options;
+    const { requestId, signal, traceparent, limitMs } = options;
     let sink: AnswerSink | undefined;
     try {
       const answer = await exchange({
         transport: this.#transport,
         clock: this.#clock,
-        call: { method: "GET", path, requestId, signal },
+        call: { method: "GET", path, requestId, signal, traceparent },
         answerLimitMs: limitMs,
         openSink: (headers) => {
           sink = new AnswerSink({ headers, maxImageBytes: this.#maxImageBytes });
@@ -216,11 +217,11 @@ export class ModelServer {
   }
 
   async #get(path: string, options: CallOptions): Promise<Answer> {
-    const { requestId, signal, limitMs } = options;
+    const { requestId, signal, traceparent, limitMs } = options;
     return exchange({
       transport: this.#transport,
       clock: this.#clock,
-      call: { method: "GET", path, requestId, signal },
+      call: { method: "GET", path, requestId, signal, traceparent },
       answerLimitMs: limitMs,
     });
   }

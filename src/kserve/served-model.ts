@@ -27,9 +27,7 @@ export interface ServedModelOptions {
   readonly waitsForLoading: boolean;
 }
 
-export interface AwakenOptions {
-  readonly requestId: string;
-  readonly signal: AbortSignal;
+export interface AwakenOptions extends Omit<CallOptions, "limitMs"> {
   /** On the monotonic clock. */
   readonly endAtMs: number;
   readonly onWaking: () => void;
@@ -82,20 +80,20 @@ export class ServedModel {
    */
   async awaken(options: AwakenOptions): Promise<string> {
     const { clock, random, server } = this.#options;
-    const { signal, requestId, endAtMs } = options;
+    const { endAtMs, onWaking, ...call } = options;
     const restMs = (): number => Math.max(endAtMs - clock.monotonicMs(), ASIDE_LIMIT_MS);
     const isAwake = clock.monotonicMs() < this.#awakeUntilMs;
-    if (!isAwake) options.onWaking();
-    const modelName = await this.resolveName({ signal, requestId }, restMs());
+    if (!isAwake) onWaking();
+    const modelName = await this.resolveName(call, restMs());
     if (isAwake) return modelName;
     for (let repeats = 0; ; repeats++) {
-      const readiness = await server.probe(modelName, { signal, requestId, limitMs: restMs() });
+      const readiness = await server.probe(modelName, { ...call, limitMs: restMs() });
       if (readiness === "ready") this.noteAwake();
       if (readiness !== "not_ready") return modelName;
       const delayMs = toBackoffMs(repeats, random);
       if (!this.#options.waitsForLoading || clock.monotonicMs() + delayMs >= endAtMs) throw stillLoading(modelName);
-      options.onWaking();
-      await clock.sleep(delayMs, signal);
+      onWaking();
+      await clock.sleep(delayMs, call.signal);
     }
   }
 
