@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { InvalidSettingsError } from "./setting-fault.ts";
 import { parseSettings } from "./load-settings.ts";
+import { V2_ROLES } from "./v2-mapping.ts";
 
 /** The rule in the fault of this mapping. */
 function ruleOf(mapping: string): string {
@@ -46,6 +48,13 @@ test("KSERVE_V2_MAPPING reads names alone, and names with datatype, shape and pa
     inputs: {},
     output: { name: "o", parameters: {} },
   });
+});
+
+test("KSERVE_V2_MAPPING takes the example of the documents", async () => {
+  const text = await readFile(new URL("../../docs/kserve.md", import.meta.url), "utf8");
+  const example = /```json\n(?<json>[^`]+)```/.exec(text)?.groups?.["json"] ?? "";
+  const mapping = parseSettings({ KSERVE_V2_MAPPING: example.replace(/\s+/g, " ").trim() }).kserve.v2Mapping;
+  assert.deepEqual(Object.keys(mapping?.inputs ?? {}), [...V2_ROLES]);
 });
 
 const faults: [string, RegExp][] = [
