@@ -88,15 +88,18 @@ describe("Calls whose connection was lost", () => {
     report(`${pairs} pairs of a lost call and the same again, 2025-11-25: ${server.runtime.posts.length} generations`);
   });
 
-  test("are cancelled in the modern era, and their connections to the model server closed", async () => {
+  test("are cancelled in the modern era, and hold their places until the model server is idle", async () => {
     await using server = await startLoadedServer();
-    server.runtime.drawMs = 50;
+    server.runtime.freezesWhileDrawing = true;
     for (let index = 0; index < pairs; index++) {
       const gone = new AbortController();
+      server.runtime.script({ kind: "hold" });
       await post(server, withMeta(callOf(SMALL)), "modern", {}, gone.signal);
       await server.runtime.waitForRequests("POST", index + 1);
       gone.abort();
       await until(() => server.count("generation_failed") === index + 1);
+      assert.equal(await server.readMetric("image_jobs_in_flight"), 1);
+      server.runtime.release();
     }
     await until(async () => (await server.readMetric("image_jobs_in_flight")) === 0);
     assert.equal(server.runtime.posts.length, pairs);

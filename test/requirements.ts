@@ -110,5 +110,6 @@ export const REQUIREMENTS: readonly Requirement[] = [
     "a configuration fault exits with 78, wrong usage with 64",
     "SIGTERM ends an idle server within 5 seconds with exit code 0",
     "started on too old a Node it says in one line what it needs",
+    "doctor says of everything that a picture needs how it is and what to do, and exits with 0, 69 or 78",
   ]),
 ];

@@ -104,6 +104,17 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     });
 
   program
+    .command("doctor")
+    .description("look at everything that a picture needs, and say what to do about what is wrong")
+    .option("--local", "with the defaults of `serve --local`")
+    .option("--generate", "also draw two tiny pictures with the model server; the built-in engine always does")
+    .option("--json", "print the findings as JSON")
+    .action(async (options: { local?: boolean; generate?: boolean; json?: boolean }) => {
+      const { doctor } = await import("./commands/doctor.ts");
+      setExitCode(await doctor(context, { ...options, envFile: envFile() }));
+    });
+
+  program
     .command("cleanup")
     .description("delete expired pictures now and print how many")
     .option("--local", "clean the data folder of `serve --local` and `stdio`")
