@@ -1,7 +1,9 @@
 import type { ErrorDetails } from "../core/errors.ts";
 import { parseErrorText } from "../wire/error-text.ts";
 import type { V1Instance } from "../wire/v1.ts";
+import { explainMissingRoute, explainRedirect, explainRefusal } from "./access-hints.ts";
 import type { Answer } from "./exchange.ts";
+import { explainCut } from "./hop.ts";
 import { MissingSchedulerError, RefusedSizeError } from "./repairable-error.ts";
 import { parseRetryAfterMs } from "./retry-after.ts";
 import { toSeconds } from "./transport-error.ts";
@@ -33,16 +35,11 @@ const UNKNOWN_KEYWORDS: readonly RegExp[] = [
 /** KServe, Triton, MLServer, OpenVINO Model Server and vLLM. */
 const UNKNOWN_MODEL =
   /^Model with (?:requested )?name .*(?:does not exist|is not found)|^Request for unknown model|^Model \S+ not found|^Mediapipe graph definition with requested name is not found|^The model `.*` does not exist/;
+/** Go and nginx. */
+const PLAIN_TO_TLS = /HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port/;
 const HTML = /^\s*</;
 /** Envoy's words when it had sent the request on and then lost the server. */
 const LOST_BEHIND_PROXY = /connection termination|remote reset|response timeout/i;
-/** Timeouts that the known hops have by default, in seconds; what cuts a call at such a moment is no accident. */
-const HOP_TIMEOUTS: readonly (readonly [number, string])[] = [
-  [30, "An OpenShift route or its auth proxy ends a call after 30 s by default"],
-  [60, "A gateway or an ingress ends a call after 60 s by default"],
-  [300, "Knative ends a call after 300 s by default"],
-];
-
 /** The error that an answer other than a picture means, by status and by the words of the hop that wrote it. */
 export function toAnswerError(answer: Answer, call: FailedCall): UpstreamError {
   const words = parseErrorText(answer.text) ?? answer.text;
@@ -84,18 +81,23 @@ function classify(answer: Answer, words: string, call: FailedCall): Failure {
     return { code: "model_not_found", state: "the server does not know the model" };
   }
   if (status >= 300 && status < 400) {
-    return { code: "upstream_redirected", state: `the server answered with a redirect (${status})` };
+    return {
+      code: "upstream_redirected",
+      state: `the server answered with a redirect (${status})`,
+      details: { hint: explainRedirect(answer) },
+    };
   }
   switch (status) {
     case 401:
     case 403:
-      return refusedCredentials(status, answer.text);
+      return refusedCredentials(answer);
     case 404:
     case 405:
     case 501:
       return {
         code: "not_a_kserve_endpoint",
         state: `the server has no route for pictures there (${status})`,
+        details: { hint: explainMissingRoute(answer) },
       };
     case 408:
     case 504:
@@ -111,16 +113,12 @@ function classify(answer: Answer, words: string, call: FailedCall): Failure {
   }
 }
 
-function refusedCredentials(status: number, text: string): Failure {
-  const isLoginPage = HTML.test(text);
-  const hint =
-    status === 401
-      ? "Set KSERVE_AUTH_TOKEN to a token that is valid"
-      : "The account behind the token needs the right to get this InferenceService";
+function refusedCredentials(answer: Answer): Failure {
+  const isLoginPage = HTML.test(answer.text);
   return {
     code: "upstream_auth_failed",
-    state: isLoginPage ? "the server showed a login page" : `the server refused our credentials (${status})`,
-    details: { hint: isLoginPage ? "The endpoint expects a person to log in; set KSERVE_AUTH_TOKEN" : hint },
+    state: isLoginPage ? "the server showed a login page" : `the server refused our credentials (${answer.status})`,
+    details: { hint: explainRefusal(answer) },
   };
 }
 
@@ -172,6 +170,13 @@ function refusedOrFailed(status: number, words: string): Failure {
     };
   }
   if (status >= 500) return { code: "upstream_error", state: `the server failed (${status})` };
+  if (PLAIN_TO_TLS.test(words)) {
+    return {
+      code: "not_a_kserve_endpoint",
+      state: "the server speaks TLS",
+      details: { hint: "Begin KSERVE_ENDPOINT with https://" },
+    };
+  }
   if (/^invalid payload$|v2 protocol not implemented/.test(words)) {
     return { code: "not_a_kserve_endpoint", state: "the server does not take requests of this protocol" };
   }
@@ -192,10 +197,10 @@ function refusedSize(
 
 function jobDetails(answer: Answer, call: FailedCall): NonNullable<Failure["details"]> {
   const elapsedSeconds = toSeconds(answer.elapsedMs);
-  const hop = HOP_TIMEOUTS.find(([seconds]) => Math.abs(elapsedSeconds - seconds) <= 1);
+  const hint = explainCut(answer);
   return {
     elapsed_seconds: elapsedSeconds,
     ...(call.instance !== undefined && { maybe_running: true }),
-    ...(hop && { hint: `${hop[1]}; raise it with spec.predictor.timeout` }),
+    ...(hint !== undefined && { hint }),
   };
 }

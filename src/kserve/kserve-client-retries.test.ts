@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { ErrorCode } from "../core/errors.ts";
+import type { FakeAnswer } from "../testing/fake-kserve-runtime.ts";
 import { HOP_ANSWERS } from "../testing/hop-answers.ts";
 import { advanceUntil, BENCH_REQUEST, createKServeBench, delaysOf, failureOf } from "../testing/kserve-bench.ts";
 
@@ -50,19 +51,34 @@ suite("KServeClient, retries", () => {
     });
   }
 
-  const refused: [string, keyof typeof HOP_ANSWERS, ErrorCode][] = [
-    ["missing credentials", "unauthorized", "upstream_auth_failed"],
-    ["a missing right", "forbidden", "upstream_auth_failed"],
-    ["a login page", "loginPage", "upstream_auth_failed"],
-    ["a redirect", "loginRedirect", "upstream_redirected"],
-    ["a wrong route", "wrongRoute", "not_a_kserve_endpoint"],
+  const refused: [string, FakeAnswer, ErrorCode, RegExp][] = [
+    ["missing credentials", HOP_ANSWERS.unauthorized, "upstream_auth_failed", /KSERVE_AUTH_TOKEN_FILE/],
+    ["a missing right", HOP_ANSWERS.forbidden, "upstream_auth_failed", /Role .* get .*inferenceservices/],
+    ["a mesh's policy", { status: 403, body: "RBAC: access denied" }, "upstream_auth_failed", /AuthorizationPolicy/],
+    ["a login page", HOP_ANSWERS.loginPage, "upstream_auth_failed", /a person to log in/],
+    ["a redirect to a login", HOP_ANSWERS.loginRedirect, "upstream_redirected", /redirects to a login/],
+    [
+      "a redirect to https",
+      { status: 302, headers: { location: "https://x/v1" }, body: "" },
+      "upstream_redirected",
+      /^Begin KSERVE_ENDPOINT with https/,
+    ],
+    ["a wrong path", HOP_ANSWERS.wrongRoute, "not_a_kserve_endpoint", /the path of KSERVE_ENDPOINT/],
+    ["a wrong host", { status: 404, body: "" }, "not_a_kserve_endpoint", /KSERVE_HOST_HEADER/],
+    [
+      "a server that speaks TLS",
+      { status: 400, body: "Client sent an HTTP request to an HTTPS server.\n" },
+      "not_a_kserve_endpoint",
+      /^Begin KSERVE_ENDPOINT with https/,
+    ],
   ];
-  for (const [title, answer, code] of refused) {
-    test(`never follow ${title}`, async () => {
+  for (const [title, answer, code, hint] of refused) {
+    test(`never follow ${title}, and say what to change`, async () => {
       await using bench = await createKServeBench();
-      bench.runtime.script({ kind: "answer", answer: HOP_ANSWERS[answer] });
+      bench.runtime.script({ kind: "answer", answer });
       const error = await failureOf(bench.generate());
       assert.equal(error.code, code);
+      assert.match(String(error.details["hint"]), hint);
       assert.equal(bench.runtime.posts.length, 1);
     });
   }
@@ -222,16 +238,52 @@ suite("KServeClient, limits of time", () => {
     assert.equal(error.details["maybe_running"], true);
   });
 
-  test("names the hop that cut a job at its usual moment", async () => {
-    await using bench = await createKServeBench();
-    bench.runtime.script({ kind: "hold", answer: HOP_ANSWERS.haproxyTimeout });
+  const cuts: [keyof typeof HOP_ANSWERS, number, string][] = [
+    [
+      "haproxyTimeout",
+      30,
+      "Cut after 30 s by the OpenShift route or its auth proxy (30 s by default): set spec.predictor.timeout",
+    ],
+    ["haproxyTimeout", 60, "Cut after 60 s by a gateway or an ingress (60 s by default): set spec.predictor.timeout"],
+    [
+      "proxyEof",
+      30,
+      "Cut after 30 s by the OpenShift route or its auth proxy (30 s by default): set spec.predictor.timeout",
+    ],
+    ["queueProxyTimeout", 45, "Cut after 45 s by Knative's queue proxy: set spec.predictor.timeout"],
+    [
+      "activatorTimeout",
+      300,
+      "Cut after 300 s by Knative's activator, before the model was up: set spec.predictor.timeout",
+    ],
+    [
+      "envoyTimeout",
+      15,
+      "Cut after 15 s by the Envoy gateway: set spec.predictor.timeout, or the timeout of its route",
+    ],
+  ];
+  for (const [answer, seconds, hint] of cuts) {
+    test(`names the hop that cut a job after ${seconds} s by its words or its moment: ${answer}`, async () => {
+      await using bench = await createKServeBench({ timeoutSeconds: 600 });
+      bench.runtime.script({ kind: "hold", answer: HOP_ANSWERS[answer] });
+      const work = failureOf(bench.generate());
+      await bench.runtime.waitForRequests("POST");
+      await bench.clock.advance(seconds * 1000);
+      bench.runtime.release();
+      const error = await work;
+      assert.equal(error.details["elapsed_seconds"], seconds);
+      assert.equal(error.details["hint"], hint);
+    });
+  }
+
+  test("names the hop that lost a connection at its usual moment", async () => {
+    await using bench = await createKServeBench({ timeoutSeconds: 600 });
+    bench.runtime.script({ kind: "hang" });
     const work = failureOf(bench.generate());
     await bench.runtime.waitForRequests("POST");
-    await bench.clock.advance(30_000);
-    bench.runtime.release();
-    const error = await work;
-    assert.equal(error.details["elapsed_seconds"], 30);
-    assert.match(String(error.details["hint"]), /^An OpenShift route .* spec\.predictor\.timeout$/);
+    await bench.clock.advance(60_000);
+    await bench.runtime.close();
+    assert.match(String((await work).details["hint"]), /^Cut after 60 s by a gateway or an ingress/);
   });
 
   test("has one deadline over waking and drawing", async () => {

@@ -1,4 +1,5 @@
 import { MCPImageError } from "../core/errors.ts";
+import { explainCut } from "./hop.ts";
 import { explainTlsFailure } from "./tls-failure.ts";
 import { UpstreamError } from "./upstream-error.ts";
 
@@ -48,9 +49,10 @@ export function toTransportError(error: unknown, progress: ExchangeProgress): MC
       cause: error,
     });
   }
+  const hint = progress.hasAnswered ? undefined : explainCut({ elapsedMs: progress.elapsedMs, text: "" });
   return new UpstreamError("upstream_connection_lost", {
     state: progress.hasAnswered ? "the connection broke inside the answer" : "the connection broke before an answer",
-    details: jobDetails(progress),
+    details: { ...jobDetails(progress), ...(hint !== undefined && { hint }) },
     cause: error,
   });
 }
@@ -86,8 +88,12 @@ export function toSeconds(milliseconds: number): number {
 }
 
 /** What is known about the job behind a POST that was sent. */
-function jobDetails(progress: ExchangeProgress): { elapsed_seconds: number; maybe_running?: true } {
-  return { elapsed_seconds: toSeconds(progress.elapsedMs), ...(progress.method === "POST" && { maybe_running: true }) };
+function jobDetails(progress: ExchangeProgress): {
+  elapsed_seconds: number;
+  maybe_running?: true;
+} {
+  const { elapsedMs, method } = progress;
+  return { elapsed_seconds: toSeconds(elapsedMs), ...(method === "POST" && { maybe_running: true }) };
 }
 
 function isParserError(error: unknown): boolean {
