@@ -147,3 +147,14 @@ test("PictureCache.load() tries again after a failed read", async () => {
   storage.gate = Promise.resolve();
   assert.equal((await cache.load(id))?.head.size, 100);
 });
+
+test("PictureCache.loadHead() counts as a look at the store, so that a picture in memory is fresh again", async () => {
+  const { clock, storage, cache, save } = createSetting();
+  const id = await save(1_000);
+  await cache.load(id);
+  await clock.advance(2_000);
+  assert.equal(cache.getFresh(id), undefined);
+  assert.equal((await cache.loadHead(id))?.size, 1_000);
+  assert.deepEqual(cache.getFresh(id)?.imageData, storage.images.get(id));
+  assert.equal(storage.imageReads, 1);
+});

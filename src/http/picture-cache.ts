@@ -76,10 +76,14 @@ export class PictureCache {
     return promise;
   }
 
-  /** What the headers need, without the picture. */
+  /** What the headers need, without the picture. A picture in memory counts as looked for then. */
   async loadHead(imageId: string): Promise<PictureHead | undefined> {
+    const startedAtMs = this.#options.clock.monotonicMs();
     const metadata = await this.#options.images.getMetadata(imageId);
-    return metadata && toPictureHead(metadata, this.#options.images.expiresAtMs(metadata));
+    const head = metadata && toPictureHead(metadata, this.#options.images.expiresAtMs(metadata));
+    const entry = this.#getEntry(imageId);
+    if (entry !== undefined && entry.head.sha256 === head?.sha256) entry.checkedAtMs = startedAtMs;
+    return head;
   }
 
   /** Drops the picture, and keeps loads that have begun from bringing it back. */
@@ -97,10 +101,7 @@ export class PictureCache {
     const known = entry && toPicture(entry);
     if (entry !== undefined && known !== undefined) {
       const head = await this.loadHead(imageId);
-      if (head?.sha256 === entry.head.sha256) {
-        entry.checkedAtMs = startedAtMs;
-        return known;
-      }
+      if (head?.sha256 === entry.head.sha256) return known;
       if (!load.isForgotten) this.#drop(imageId);
       if (head === undefined) return undefined;
     }
