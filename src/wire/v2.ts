@@ -24,12 +24,14 @@ export interface V2ModelMetadata {
   readonly outputs: readonly V2TensorSpec[];
 }
 
-/** A parameter is never null: KServe answers 422 to that. */
-export type V2Parameters = Readonly<Record<string, string | number | boolean>>;
+/** Never null: KServe answers 422 to that. */
+export type V2Value = string | number | boolean;
+
+type V2Parameters = Readonly<Record<string, V2Value>>;
 
 /** An input of one value. */
 export interface V2Input extends V2TensorSpec {
-  readonly data: readonly [string | number];
+  readonly data: readonly [V2Value];
 }
 
 /** Format: Open Inference Protocol, "Inference Request JSON Object". */

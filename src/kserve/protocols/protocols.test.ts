@@ -305,6 +305,76 @@ suite("KServeClient in V2", () => {
     assert.deepEqual(bodiesOf(bench)[0]?.["parameters"], { seed: 7 });
   });
 
+  test("sends an operator's own parameters as tensors that the model lists, else as parameters", async () => {
+    const inputs = [
+      { name: "prompt", datatype: "BYTES", shape: [1] },
+      { name: "clip_skip", datatype: "INT32", shape: [1] },
+      { name: "tiling", datatype: "BOOL", shape: [1] },
+    ];
+    const face = createKServeV2Face({ output: "base64", inputs });
+    await using bench = await benchOf(face, { extraParams: { clip_skip: 2, tiling: true, style: "oil" } });
+    await bench.client.generateImage({ prompt: "x" });
+    assert.deepEqual(tensorsOf(bench), {
+      prompt: ["BYTES", [1], "x"],
+      clip_skip: ["INT32", [1], 2],
+      tiling: ["BOOL", [1], true],
+    });
+    assert.deepEqual(bodiesOf(bench)[0]?.["parameters"], { seed: 7, style: "oil" });
+  });
+
+  test("refuses an operator's parameter that is null or that Triton reserves, and sends nothing", async () => {
+    for (const extraParams of [{ priority: 1 }, { triton_x: "y" }, { timeout: 5 }, { style: null }, { loras: ["a"] }]) {
+      await using bench = await benchOf(createKServeV2Face({ output: "base64" }), { extraParams });
+      const error = await failureOf(bench.client.generateImage({ prompt: "x" }));
+      assert.equal(error.code, "upstream_rejected");
+      assert.match(String(error.details["hint"]), /KSERVE_EXTRA_PARAMS/);
+      assert.equal(bench.runtime.posts.length, 0);
+    }
+  });
+
+  test("waits for a model that Triton has not loaded yet, and asks it for its tensors then", async () => {
+    const triton = createTritonFace({ output: "pixels", modelName: "m" });
+    let isLoaded = false;
+    const face: FakeFace = (request) => {
+      if (isLoaded || !request.path.startsWith("/v2/models/m")) return triton(request);
+      const error = "Request for unknown model: 'm' has no available versions";
+      return request.path.endsWith("/ready")
+        ? { status: 400, body: "" }
+        : { status: 400, body: JSON.stringify({ error }) };
+    };
+    await using bench = await benchOf(face, { modelName: "m", maxRetries: 1 });
+    const image = await bench.client.generateImage(
+      { prompt: "x" },
+      {
+        onProgress: ({ phase }) => {
+          if (phase !== "waking" || bench.runtime.requests.length === 0) return;
+          isLoaded = true;
+          void bench.clock.advance(2000);
+        },
+      },
+    );
+    assert.equal(image.metadata.model_name, "m");
+    assert.deepEqual(requestsOf(bench), [
+      "GET /v1/models",
+      "GET /v2",
+      "GET /v2/models/m",
+      "GET /v2/models/m/ready",
+      "GET /v2/models/m",
+      "GET /v2/models/m/ready",
+      "POST /v2/models/m/infer",
+    ]);
+  });
+
+  test("takes no more of an answer than pixels of the largest picture need", async () => {
+    const face = createMlServerFace({ output: "pixels" });
+    const long = (length: number) =>
+      ({ kind: "answer", answer: { status: 200, body: JSON.stringify({ padding: "x".repeat(length) }) } }) as const;
+    await using bench = await benchOf(face, { modelName: "dalle", maxImageBytes: 10_000 });
+    bench.runtime.script(long(49_000), long(51_000));
+    assert.equal((await failureOf(bench.generate())).code, "no_image_in_response");
+    assert.equal((await failureOf(bench.generate())).code, "image_too_large");
+  });
+
   test("keeps the version that the URL names", async () => {
     await using bench = await createKServeBench({}, { face: createTritonFace({ output: "pixels" }) });
     const endpoint = `${bench.runtime.url}/v2/models/sd/versions/2/infer`;

@@ -7,8 +7,8 @@ import {
   type V2InferRequest,
   type V2Input,
   type V2ModelMetadata,
-  type V2Parameters,
   type V2TensorSpec,
+  type V2Value,
 } from "../../wire/v2.ts";
 import { RefusedKeyError, UpstreamError } from "../upstream-error.ts";
 import type { ModelProtocol } from "./model-protocol.ts";
@@ -42,6 +42,11 @@ const ROLES: readonly RoleFacts[] = [
   { role: "seed", key: "seed", datatype: "INT64", names: /^(?:(?:random|rng)_)?seed$/i },
 ];
 
+const ROLE_KEYS: ReadonlySet<string> = new Set(ROLES.map(({ key }) => key));
+/** Triton gives these a meaning of its own. Source: its "Parameters Extension". */
+const RESERVED_PARAMETER =
+  /^(?:sequence_id|sequence_start|sequence_end|priority|timeout|headers|binary_data_output|triton_.*)$/;
+
 /** The Open Inference Protocol: each value is a tensor, named by the mapping, else by the model's metadata. */
 export function createV2Protocol(options: V2ProtocolOptions): ModelProtocol {
   const { version, metadata, mapping, hasBinaryExtension } = options;
@@ -55,7 +60,7 @@ export function createV2Protocol(options: V2ProtocolOptions): ModelProtocol {
     toReadinessPath: (modelName) => toV2ReadyPath(modelName, version),
     toJob: (modelName, instance) => {
       const inputs: V2Input[] = [];
-      let parameters: V2Parameters = {};
+      const parameters: Record<string, V2Value> = {};
       for (const { role, key } of ROLES) {
         const tensor = tensors.get(role);
         const value = instance[key];
@@ -66,11 +71,19 @@ export function createV2Protocol(options: V2ProtocolOptions): ModelProtocol {
         } else if (value !== undefined) {
           if (role === "prompt") throw withoutTextInput(modelName);
           if (role !== "seed") throw new RefusedKeyError(key, { details: { model_name: modelName } });
-          parameters = { seed: value };
+          parameters["seed"] = value;
         }
       }
+      for (const [name, value] of listExtras(instance)) {
+        const tensor = metadata.inputs.find((input) => input.name === name);
+        if (!isPlain(value) || (!tensor && RESERVED_PARAMETER.test(name))) {
+          throw new RefusedKeyError(name, { details: { model_name: modelName } });
+        }
+        if (tensor) inputs.push(toInput({ ...tensor, shape: toShape(tensor) }, name, value));
+        else parameters[name] = value;
+      }
       const outputs = toOutputs(outputName, mapping, asksBinary);
-      if (asksBinary && outputs === undefined) parameters = { ...parameters, binary_data_output: true };
+      if (asksBinary && outputs === undefined) parameters["binary_data_output"] = true;
       const request: V2InferRequest = {
         inputs,
         ...(outputs && { outputs }),
@@ -85,6 +98,15 @@ export function createV2Protocol(options: V2ProtocolOptions): ModelProtocol {
     },
     leaveOut: () => false,
   };
+}
+
+/** What an operator adds to every job. */
+function listExtras(instance: V1Instance): [string, unknown][] {
+  return Object.entries(instance).filter(([key]) => !ROLE_KEYS.has(key));
+}
+
+function isPlain(value: unknown): value is V2Value {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
 }
 
 /** Which tensor carries what; nothing for what the model has no tensor for. */
@@ -126,13 +148,14 @@ function toShape(tensor: V2TensorSpec | undefined): readonly number[] {
   return tensor === undefined || tensor.shape.length === 0 ? [1] : tensor.shape.map(() => 1);
 }
 
-function toInput({ name, datatype, shape }: V2TensorSpec, key: string, value: string | number): V2Input {
+function toInput({ name, datatype, shape }: V2TensorSpec, key: string, value: V2Value): V2Input {
   return { name, datatype, shape, data: [toValue(datatype, key, value)] };
 }
 
-function toValue(datatype: string, key: string, value: string | number): string | number {
+function toValue(datatype: string, key: string, value: V2Value): V2Value {
   if (datatype === "BYTES") return String(value);
-  if (typeof value === "string") throw unfit(key, `the model wants ${datatype} for it`);
+  if (datatype === "BOOL" && typeof value === "boolean") return value;
+  if (typeof value !== "number") throw unfit(key, `the model wants ${datatype} for it`);
   if (/^FP|^BF/.test(datatype)) return value;
   // A seed of 32 bits stays itself, whether its highest bit is read as a sign or not.
   if (key === "seed" && datatype === "INT32") return value | 0;
