@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { doctor } from "../src/cli/commands/doctor.ts";
 import { FakeKServeRuntime } from "../src/testing/fake-kserve-runtime.ts";
+import { makeCertificate } from "../src/testing/make-certificate.ts";
 import { drawTestPicture } from "../src/testing/test-picture.ts";
 import { runCommand, TemporaryFolder } from "./support/server-process.ts";
 
@@ -30,12 +32,13 @@ async function examine(settings: Readonly<Record<string, string>>, options: { re
   return { exitCode, statuses, of: (check: string) => findings.find((finding) => finding.check === check) };
 }
 
-/** An HTTP server that answers everything in one way. */
-async function serve(answer: RequestListener) {
-  const server = createServer(answer).listen(0, "127.0.0.1");
+/** A server that answers everything in one way; over TLS when it has a certificate. */
+async function serve(answer: RequestListener, certificate?: { readonly cert: string; readonly key: string }) {
+  const server = certificate ? createSecureServer(certificate, answer) : createServer(answer);
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${certificate ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       server.close();
@@ -127,6 +130,20 @@ describe("mcp-image-server doctor", () => {
     runtime.script({ kind: "answer", answer: { status: 500, body: '{"error":"broken"}' } });
     const broken = await examine({ KSERVE_ENDPOINT: runtime.url }, { generate: true });
     assert.deepEqual([broken.exitCode, broken.statuses["generation"]], [69, "fail"]);
+  });
+
+  test("trusts the certificate authority of the settings, and says so when no certificate is looked at", async () => {
+    using home = new TemporaryFolder();
+    const { cert, key } = makeCertificate({ commonName: "test", addresses: ["127.0.0.1"] });
+    const caFile = join(home.path, "ca.pem");
+    writeFileSync(caFile, cert);
+    await using secure = await serve((_, response) => response.writeHead(404).end(), { cert, key });
+    const untrusted = await examine({ KSERVE_ENDPOINT: secure.url });
+    assert.equal(untrusted.statuses["tls"], "fail");
+    assert.match(untrusted.of("tls")?.remedy ?? "", /KSERVE_CA_FILE/);
+    assert.equal((await examine({ KSERVE_ENDPOINT: secure.url, KSERVE_CA_FILE: caFile })).statuses["tls"], "ok");
+    const skipped = await examine({ KSERVE_ENDPOINT: secure.url, KSERVE_INSECURE_SKIP_VERIFY: "true" });
+    assert.equal(skipped.statuses["tls"], "warn");
   });
 
   test("finds a storage that cannot be written and a clock that is wrong", async () => {

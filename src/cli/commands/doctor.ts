@@ -67,8 +67,8 @@ async function examine(
 }
 
 async function checkGenerator(settings: Settings, draws: boolean): Promise<readonly Finding[]> {
-  const { endpoint } = settings.kserve;
-  const findings: Finding[] = endpoint?.kind === "url" ? [...(await checkReach(endpoint.url))] : [];
+  const { endpoint, access } = settings.kserve;
+  const findings: Finding[] = endpoint?.kind === "url" ? [...(await checkReach(endpoint.url, access))] : [];
   if (hasFailure(findings)) return findings;
   try {
     await using generator = createGenerator(settings);

@@ -22,7 +22,7 @@ function toFindings({ modelName, servedModels, state, errorCode }: ModelDescript
   const protocol =
     state === "unknown"
       ? warn("protocol", "It has no readiness route", "Run the doctor with --generate: only a picture will tell.")
-      : ok("protocol", "It speaks the KServe protocol");
+      : ok("protocol", "It speaks a protocol that is understood");
   const model = `"${modelName}"; ${served === undefined ? "the server does not list its models" : `served: ${served}`}`;
   return [entered, protocol, ok("model", model), toReadiness(state)];
 }

@@ -1,12 +1,16 @@
 import { lookup } from "node:dns/promises";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { fail, ok, type Finding } from "./finding.ts";
+import type { KServeAccessSettings } from "../../config/settings.ts";
+import { MCPImageError } from "../../core/errors.ts";
+import { explainTlsFailure } from "../../kserve/tls-failure.ts";
+import { Trust } from "../../kserve/trust.ts";
+import { fail, ok, toFailure, warn, type Finding } from "./finding.ts";
 
 const TIMEOUT_MS = 5000;
 
 /** Follows the way to a server step by step: its name, a connection, TLS. Stops at the first step that fails. */
-export async function checkReach(endpoint: string): Promise<readonly Finding[]> {
+export async function checkReach(endpoint: string, access: KServeAccessSettings): Promise<readonly Finding[]> {
   const url = new URL(endpoint);
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const isSecure = url.protocol === "https:";
@@ -15,7 +19,7 @@ export async function checkReach(endpoint: string): Promise<readonly Finding[]> 
   const steps: (() => Promise<Finding>)[] = [
     async () => checkName(host),
     async () => checkConnection(host, port),
-    ...(isSecure ? [async () => checkTls(host, port)] : []),
+    ...(isSecure ? [async () => checkTls(host, port, access)] : []),
   ];
   for (const step of steps) {
     const finding = await step();
@@ -45,14 +49,29 @@ async function checkConnection(host: string, port: number): Promise<Finding> {
   }
 }
 
-async function checkTls(host: string, port: number): Promise<Finding> {
+async function checkTls(host: string, port: number, access: KServeAccessSettings): Promise<Finding> {
+  const { hostHeader, insecureSkipVerify } = access;
+  const name = access.servername ?? hostHeader?.replace(/:\d+$/, "") ?? host;
   try {
-    const name = isIP(host) === 0 ? { servername: host } : {};
-    (await opened(connectTls({ host, port, ...name }), "secureConnect")).destroy();
-    return ok("tls", "The certificate is trusted");
+    const secureContext = await new Trust(access).read();
+    const socket = connectTls({
+      host,
+      port,
+      rejectUnauthorized: !insecureSkipVerify,
+      ...(isIP(name) === 0 && { servername: name }),
+      ...(secureContext && { secureContext }),
+    });
+    (await opened(socket, "secureConnect")).destroy();
+    if (!insecureSkipVerify) return ok("tls", "The certificate is trusted");
+    return warn(
+      "tls",
+      "The certificate is not looked at",
+      "Use KSERVE_CA_FILE instead of KSERVE_INSECURE_SKIP_VERIFY.",
+    );
   } catch (error) {
-    const remedy = "Trust its authority with NODE_EXTRA_CA_CERTS, or check the scheme and host of KSERVE_ENDPOINT.";
-    return fail("tls", `No trusted TLS connection: ${codeOf(error)}`, remedy);
+    if (error instanceof MCPImageError) return toFailure("tls", error);
+    const remedy = explainTlsFailure(error) ?? "Check the scheme, the host and the port of KSERVE_ENDPOINT";
+    return fail("tls", `No trusted TLS connection: ${codeOf(error)}`, `${remedy}.`);
   }
 }
 
