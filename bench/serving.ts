@@ -101,7 +101,9 @@ function toCases(paths: readonly (readonly string[])[]): Case[] {
       toRequests: async ({ baseUrl }) =>
         Promise.all(
           small.map(async (path) => {
-            const response = await fetch(baseUrl + path, { method: "HEAD" });
+            // A GET, so that the picture is in memory.
+            const response = await fetch(baseUrl + path);
+            await response.arrayBuffer();
             return { path, headers: { "If-None-Match": response.headers.get("etag") ?? "" } };
           }),
         ),
