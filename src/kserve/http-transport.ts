@@ -1,6 +1,7 @@
 import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Agent as SecureAgent, request as httpsRequest } from "node:https";
 import type { SecureContext } from "node:tls";
+import { isErrno } from "../core/errors.ts";
 import { getLogger } from "../logging/logger.ts";
 import { BearerToken } from "./bearer-token.ts";
 import type { EndpointAccess } from "./endpoint-access.ts";
@@ -37,6 +38,13 @@ interface Credentials {
 const IDLE_CONNECTION_MS = 4000;
 
 const logger = getLogger("kserve");
+
+/** The connection broke inside the head of the answer: the server had begun to answer, so it had read the job. */
+export class BrokenHeadError extends Error {
+  constructor(cause: unknown) {
+    super("The connection broke inside the head of the answer", { cause });
+  }
+}
 
 /** Sends one request over a kept connection; no retries, no redirects, no decompression. */
 export class HttpTransport {
@@ -110,7 +118,9 @@ export class HttpTransport {
       ...(secureContext && { secureContext }),
     };
     const request = send(options);
+    let bytesBefore = 0;
     request.once("socket", (socket) => {
+      bytesBefore = socket.bytesRead;
       if (request.reusedSocket) onConnected();
       else socket.once(this.#endpoint.isSecure ? "secureConnect" : "connect", onConnected);
     });
@@ -124,7 +134,8 @@ export class HttpTransport {
       return response;
     } catch (error) {
       this.#observer.upstreamRequestEnded("none");
-      throw error;
+      const hasBegun = (request.socket?.bytesRead ?? 0) > bytesBefore;
+      throw hasBegun && isErrno(error, "ECONNRESET", "EPIPE") ? new BrokenHeadError(error) : error;
     }
   }
 

@@ -1,5 +1,6 @@
 import { MCPImageError } from "../core/errors.ts";
 import { explainCut } from "./hop.ts";
+import { BrokenHeadError } from "./http-transport.ts";
 import { explainTlsFailure } from "./tls-failure.ts";
 import { UpstreamError } from "./upstream-error.ts";
 
@@ -41,7 +42,8 @@ export function toTransportError(error: unknown, progress: ExchangeProgress): MC
       cause: error,
     });
   }
-  const isStale = !progress.hasAnswered && progress.elapsedMs < STALE_CONNECTION_MS;
+  const hasAnswered = progress.hasAnswered || error instanceof BrokenHeadError;
+  const isStale = !hasAnswered && progress.elapsedMs < STALE_CONNECTION_MS;
   if (isStale || progress.method === "GET") {
     return new UpstreamError("upstream_unavailable", {
       state: "the server closed the connection without an answer",
@@ -49,9 +51,9 @@ export function toTransportError(error: unknown, progress: ExchangeProgress): MC
       cause: error,
     });
   }
-  const hint = progress.hasAnswered ? undefined : explainCut({ elapsedMs: progress.elapsedMs, text: "" });
+  const hint = hasAnswered ? undefined : explainCut({ elapsedMs: progress.elapsedMs, text: "" });
   return new UpstreamError("upstream_connection_lost", {
-    state: progress.hasAnswered ? "the connection broke inside the answer" : "the connection broke before an answer",
+    state: hasAnswered ? "the connection broke inside the answer" : "the connection broke before an answer",
     details: { ...jobDetails(progress), ...(hint !== undefined && { hint }) },
     cause: error,
   });
