@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import fc from "fast-check";
 import type { JsonValue } from "../core/json.ts";
 import { encodePng } from "../core/png.ts";
 import { parseErrorText } from "./error-text.ts";
+import { parseJson } from "./parse-json.ts";
 import { readPictureAnswer, type AnswerForm, type PictureAnswer } from "./picture-answer.ts";
 import { PictureScanner } from "./picture-scanner.ts";
 
@@ -299,6 +301,30 @@ suite("readPictureAnswer()", () => {
     for (let level = 0; level < 9; level++) quoted = JSON.stringify([quoted]);
     assert.equal(read({ quoted }).kind, "no_picture");
     assert.equal(read({ wide: ["", ...Array.from({ length: 10_000 }, () => 0), BASE64] }).kind, "no_picture");
+  });
+});
+
+suite("parseJson()", () => {
+  test("gives what JSON.parse gives", () => {
+    const document = fc.oneof(
+      fc.jsonValue({ maxDepth: 8 }),
+      fc.array(fc.string({ unit: fc.constantFrom('"', "\\", "[", "{", "]", "é") })),
+    );
+    fc.assert(
+      fc.property(document, (value) => {
+        const text = JSON.stringify(value);
+        assert.deepEqual(parseJson(text), JSON.parse(text));
+      }),
+    );
+  });
+
+  test("refuses what is nested deeper than 64 levels, brackets in texts apart", () => {
+    const nest = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+    assert.notEqual(parseJson(nest(64)), undefined);
+    assert.equal(parseJson(nest(65)), undefined);
+    assert.deepEqual(parseJson(JSON.stringify(["[".repeat(65)])), ["[".repeat(65)]);
+    const wide = `[${Array.from({ length: 100 }, () => "{}").join()}]`;
+    assert.deepEqual(parseJson(wide), JSON.parse(wide));
   });
 });
 

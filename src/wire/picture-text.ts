@@ -17,8 +17,7 @@ const SNIFFED_CHARACTERS = 64;
 const MAX_URL_CHARACTERS = 2048;
 /** A text under one of these is meant to be a picture, whatever it looks like. */
 const PICTURE_KEYS: ReadonlySet<string> = new Set(["b64", "image_b64", "image_data", "b64_json"]);
-const DATA_URL = /^data:image\/[a-z0-9.+-]+(?:;[a-z0-9=._-]+)*;base64,/i;
-const BYTES_LITERAL = /^b(['"])(.*)\1$/s;
+const DATA_URL = /^data:image\/[a-z0-9.+-]{1,40}(?:;[a-z0-9=._-]{1,80}){0,8};base64,/i;
 
 /** Reads a text that may be a picture in base64, plain, as a data URL or as Python's `b'…'`, or JSON, or a URL. */
 export function readPictureText(text: string, key: string | undefined): TextContent | undefined {
@@ -38,7 +37,8 @@ export function readPictureText(text: string, key: string | undefined): TextCont
 
 function toPlainBase64(text: string): string {
   const trimmed = text.trim();
-  const unquoted = BYTES_LITERAL.exec(trimmed)?.[2] ?? trimmed;
+  const isLiteral = /^b['"]/.test(trimmed) && trimmed.length > 2 && trimmed.at(-1) === trimmed[1];
+  const unquoted = isLiteral ? trimmed.slice(2, -1) : trimmed;
   return unquoted.startsWith("data:") || unquoted.startsWith("DATA:") ? unquoted.replace(DATA_URL, "") : unquoted;
 }
 

@@ -9,198 +9,17 @@ import {
   createVllmOmniFace,
   type FakeFace,
 } from "../../testing/fake-faces.ts";
-import { HOP_ANSWERS } from "../../testing/hop-answers.ts";
-import { createKServeBench, failureOf, type KServeBench } from "../../testing/kserve-bench.ts";
+import { createKServeBench, failureOf } from "../../testing/kserve-bench.ts";
+import { bodiesOf, createProtocolBench, requestsOf, tensorsOf } from "../../testing/protocol-bench.ts";
 import { drawTestPicture } from "../../testing/test-picture.ts";
 import { parseEndpoint } from "../endpoint.ts";
-import type { KServeClientOptions } from "../kserve-client.ts";
 import { toSameOriginPath } from "../same-origin-path.ts";
-
-const AUTO = { protocol: "auto" } as const;
-
-/** Every request, in order. */
-function requestsOf(bench: KServeBench): string[] {
-  return bench.runtime.requests.map(({ method, path }) => `${method} ${path}`);
-}
-
-function bodiesOf(bench: KServeBench): Record<string, unknown>[] {
-  return bench.runtime.posts.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
-}
-
-/** The tensors of the last job, by name. */
-function tensorsOf(bench: KServeBench): Record<string, unknown> {
-  const inputs = bodiesOf(bench).at(-1)?.["inputs"] as {
-    name: string;
-    datatype: string;
-    shape: number[];
-    data: unknown[];
-  }[];
-  return Object.fromEntries(inputs.map(({ name, datatype, shape, data }) => [name, [datatype, shape, data[0]]]));
-}
-
-async function benchOf(face: FakeFace, options: Partial<KServeClientOptions> = {}): Promise<KServeBench> {
-  return createKServeBench({ ...AUTO, maxRetries: 0, ...options }, { face });
-}
-
-suite("KServeClient, the protocol found out", () => {
-  const found: [string, FakeFace | undefined, string[]][] = [
-    [
-      "V1 for KServe's server with a model that describes nothing",
-      undefined,
-      ["GET /v1/models", "GET /v2/models/model", "GET /v1/models/model", "POST /v1/models/model:predict"],
-    ],
-    [
-      "V2 for KServe's server with a model that describes its tensors",
-      createKServeV2Face({ output: "base64" }),
-      ["GET /v1/models", "GET /v2/models/model", "GET /v2/models/model/ready", "POST /v2/models/model/infer"],
-    ],
-    [
-      "OpenAI's for vLLM-Omni",
-      createVllmOmniFace(),
-      ["GET /v1/models", "GET /v1/models", "POST /v1/images/generations"],
-    ],
-    [
-      "OpenAI's for OpenVINO Model Server",
-      createOvmsFace(),
-      ["GET /v1/models", "GET /v1/models", "POST /v1/images/generations"],
-    ],
-  ];
-  for (const [title, face, requests] of found) {
-    test(`is ${title}, by GET alone and once`, async () => {
-      await using bench = await createKServeBench({ ...AUTO, maxRetries: 0 }, face ? { face } : {});
-      const image = await bench.generate({ seed: 5 });
-      assert.deepEqual(image.imageData, drawTestPicture({ prompt: "a red fox", width: 64, height: 64, seed: 5 }));
-      assert.deepEqual(requestsOf(bench), requests);
-      await bench.generate();
-      assert.deepEqual(requestsOf(bench), [...requests, requests.at(-1)]);
-    });
-  }
-
-  const named: [string, FakeFace, string][] = [
-    ["Triton", createTritonFace({ output: "pixels" }), "stable_diffusion"],
-    ["MLServer", createMlServerFace({ output: "pixels" }), "dalle"],
-  ];
-  for (const [title, face, modelName] of named) {
-    test(`is V2 for ${title}, by GET alone and once`, async () => {
-      await using bench = await benchOf(face, { modelName });
-      const expected = ["/v1/models", "/v2", `/v2/models/${modelName}`, `/v2/models/${modelName}/ready`];
-      await bench.generate();
-      const gets = expected.map((path) => `GET ${path}`);
-      const post = `POST /v2/models/${modelName}/infer`;
-      assert.deepEqual(requestsOf(bench), [...gets, post]);
-      await bench.generate();
-      assert.deepEqual(requestsOf(bench), [...gets, post, post]);
-    });
-  }
-
-  test("is what the URL ends with, without a question for it", async () => {
-    await using bench = await benchOf(createOvmsFace());
-    const { url } = bench.runtime;
-    await using other = await benchOf(createOvmsFace(), { endpoint: `${url}/v3/images/generations` });
-    assert.equal((await other.generate()).metadata.model_name, "sd");
-    assert.deepEqual(requestsOf(bench), ["GET /v3/models", "GET /v3/models", "POST /v3/images/generations"]);
-  });
-
-  test("is what the operator fixed, whatever the server looks like", async () => {
-    await using bench = await createKServeBench({ protocol: "v1", modelName: "model" });
-    await bench.generate();
-    assert.deepEqual(requestsOf(bench), ["GET /v1/models/model", "POST /v1/models/model:predict"]);
-  });
-
-  test("changes once from V1 to V2 when the server has no route for V1, and stays so", async () => {
-    const triton = createTritonFace({ output: "pixels", modelName: "m" });
-    // A proxy that lets nothing through but the model itself: the kind of server cannot be found out.
-    const face: FakeFace = (request) =>
-      /^\/v2\/models\/m(?:\/infer)?$/.test(request.path) ? triton(request) : { status: 404, body: "" };
-    await using bench = await benchOf(face, { modelName: "m" });
-    await bench.generate();
-    assert.deepEqual(
-      bench.runtime.posts.map(({ path }) => path),
-      ["/v1/models/m:predict", "/v2/models/m/infer"],
-    );
-    await bench.generate();
-    assert.equal(bench.runtime.posts.length, 3);
-    assert.equal(bench.runtime.posts[2]?.path, "/v2/models/m/infer");
-  });
-
-  test("changes once from V2 to V1 when the model is not made for V2", async () => {
-    const face: FakeFace = ({ method, path }) => {
-      if (path === "/v2") return { status: 200, body: `{"name":"torchserve","extensions":[]}` };
-      if (method === "GET") return { status: 404, body: "" };
-      return path.startsWith("/v2")
-        ? { status: 400, body: `{"error":"v2 protocol not implemented"}` }
-        : { status: 200, body: JSON.stringify({ predictions: [drawTestPicture({ prompt: "x" }).toString("base64")] }) };
-    };
-    await using bench = await benchOf(face, { modelName: "m" });
-    await bench.generate();
-    await bench.generate();
-    assert.deepEqual(
-      bench.runtime.posts.map(({ path }) => path),
-      ["/v2/models/m/infer", "/v1/models/m:predict", "/v1/models/m:predict"],
-    );
-  });
-
-  test("changes to nothing when neither has a route, and the error is of the first", async () => {
-    await using bench = await benchOf(() => ({ status: 404, body: "" }), { modelName: "m" });
-    for (const posts of [2, 3]) {
-      const error = await failureOf(bench.generate());
-      assert.equal(error.code, "not_a_kserve_endpoint");
-      assert.equal(bench.runtime.posts.length, posts);
-    }
-    assert.deepEqual(
-      bench.runtime.posts.map(({ path }) => path),
-      ["/v1/models/m:predict", "/v2/models/m/infer", "/v1/models/m:predict"],
-    );
-  });
-
-  const perhapsExecuted: [string, keyof typeof HOP_ANSWERS][] = [
-    ["a timeout", "envoyTimeout"],
-    ["a lost connection", "envoyConnectionLost"],
-    ["refused credentials", "unauthorized"],
-  ];
-  for (const [title, answer] of perhapsExecuted) {
-    test(`does not change after ${title}`, async () => {
-      await using bench = await createKServeBench({ ...AUTO, maxRetries: 0 });
-      bench.runtime.script({ kind: "answer", answer: HOP_ANSWERS[answer] });
-      await failureOf(bench.generate());
-      assert.equal(bench.runtime.posts.length, 1);
-    });
-  }
-
-  test("does not change when the operator fixed it, or after a picture", async () => {
-    const wrongRoute = { kind: "answer", answer: HOP_ANSWERS.wrongRoute } as const;
-    await using fixed = await createKServeBench({ maxRetries: 0 });
-    fixed.runtime.script(wrongRoute);
-    assert.equal((await failureOf(fixed.generate())).code, "not_a_kserve_endpoint");
-    assert.equal(fixed.runtime.posts.length, 1);
-    await using drawn = await createKServeBench({ ...AUTO, maxRetries: 0 });
-    await drawn.generate();
-    drawn.runtime.script(wrongRoute);
-    assert.equal((await failureOf(drawn.generate())).code, "not_a_kserve_endpoint");
-    assert.equal(drawn.runtime.posts.length, 2);
-  });
-
-  test("stays open while the server is silent, and the job goes out by V1", async () => {
-    await using bench = await createKServeBench({ ...AUTO, modelName: "model", deadlineSeconds: 90 });
-    bench.runtime.readiness = "hang";
-    const work = bench.generate();
-    await bench.runtime.waitForRequests("GET");
-    await bench.clock.waitForSleepers(2);
-    await bench.clock.advance(30_000);
-    assert.equal((await work).metadata.model_name, "model");
-    assert.deepEqual(requestsOf(bench), ["GET /v1/models", "POST /v1/models/model:predict"]);
-  });
-
-  test("is not found out behind credentials that are refused", async () => {
-    await using bench = await benchOf(() => HOP_ANSWERS.unauthorized);
-    assert.equal((await failureOf(bench.generate())).code, "upstream_auth_failed");
-    assert.deepEqual(requestsOf(bench), ["GET /v1/models"]);
-  });
-});
 
 suite("KServeClient in V2", () => {
   test("sends what the model lists, the seed as a parameter, and names what it left out", async () => {
-    await using bench = await benchOf(createTritonFace({ output: "pixels" }), { modelName: "stable_diffusion" });
+    await using bench = await createProtocolBench(createTritonFace({ output: "pixels" }), {
+      modelName: "stable_diffusion",
+    });
     const { imageData, metadata } = await bench.generate({ seed: 9, numInferenceSteps: 4 });
     assert.deepEqual(imageData, drawTestPicture({ prompt: "a red fox", width: 64, height: 64, seed: 9 }));
     assert.deepEqual(bodiesOf(bench), [
@@ -235,7 +54,7 @@ suite("KServeClient in V2", () => {
       tensor("cfg_scale", "FP32", 2),
       tensor("random_seed", "INT32"),
     ];
-    await using bench = await benchOf(createKServeV2Face({ output: "base64", inputs }));
+    await using bench = await createProtocolBench(createKServeV2Face({ output: "base64", inputs }));
     await bench.generate({ numInferenceSteps: 4, guidanceScale: 7.5, seed: 4_294_967_295 });
     assert.deepEqual(tensorsOf(bench), {
       TEXT: ["BYTES", [1, 1], "a red fox"],
@@ -253,7 +72,7 @@ suite("KServeClient in V2", () => {
       { name: "prompt", datatype: "BYTES", shape: [1] },
       { name: "guidance_scale", datatype: "INT32", shape: [1] },
     ];
-    await using bench = await benchOf(createKServeV2Face({ output: "base64", inputs }));
+    await using bench = await createProtocolBench(createKServeV2Face({ output: "base64", inputs }));
     const error = await failureOf(bench.generate({ guidanceScale: 7.5 }));
     assert.equal(error.code, "upstream_rejected");
     assert.equal(error.details["field"], "guidance_scale");
@@ -262,11 +81,11 @@ suite("KServeClient in V2", () => {
 
   test("takes the only text for the prompt, and refuses a model with none", async () => {
     const one = [{ name: "QUERY", datatype: "BYTES", shape: [-1] }];
-    await using bench = await benchOf(createKServeV2Face({ output: "base64", inputs: one }));
+    await using bench = await createProtocolBench(createKServeV2Face({ output: "base64", inputs: one }));
     await bench.generate();
     assert.deepEqual(tensorsOf(bench), { QUERY: ["BYTES", [1], "a red fox"] });
     const none = [{ name: "x", datatype: "FP32", shape: [-1, 4] }];
-    await using other = await benchOf(createKServeV2Face({ output: "base64", inputs: none }));
+    await using other = await createProtocolBench(createKServeV2Face({ output: "base64", inputs: none }));
     const error = await failureOf(other.generate());
     assert.equal(error.code, "upstream_rejected");
     assert.match(String(error.details["hint"]), /KSERVE_V2_MAPPING/);
@@ -285,7 +104,7 @@ suite("KServeClient in V2", () => {
       binary: false,
     };
     const face = createKServeV2Face({ output: "json", inputs: [] });
-    await using bench = await benchOf(face, { protocol: "v2", modelName: "model", v2Mapping });
+    await using bench = await createProtocolBench(face, { protocol: "v2", modelName: "model", v2Mapping });
     await bench.generate({ seed: 3, numInferenceSteps: 8 });
     assert.deepEqual(tensorsOf(bench), {
       "6_text": ["BYTES", [1, 1], "a red fox"],
@@ -299,7 +118,7 @@ suite("KServeClient in V2", () => {
 
   test("sends a model that says nothing the usual names", async () => {
     const face = createKServeV2Face({ output: "base64", inputs: [] });
-    await using bench = await benchOf(face, { protocol: "v2" });
+    await using bench = await createProtocolBench(face, { protocol: "v2" });
     await bench.generate({ negativePrompt: "blurry" });
     assert.deepEqual(Object.keys(tensorsOf(bench)), ["prompt", "negative_prompt", "width", "height"]);
     assert.deepEqual(bodiesOf(bench)[0]?.["parameters"], { seed: 7 });
@@ -312,7 +131,7 @@ suite("KServeClient in V2", () => {
       { name: "tiling", datatype: "BOOL", shape: [1] },
     ];
     const face = createKServeV2Face({ output: "base64", inputs });
-    await using bench = await benchOf(face, { extraParams: { clip_skip: 2, tiling: true, style: "oil" } });
+    await using bench = await createProtocolBench(face, { extraParams: { clip_skip: 2, tiling: true, style: "oil" } });
     await bench.client.generateImage({ prompt: "x" });
     assert.deepEqual(tensorsOf(bench), {
       prompt: ["BYTES", [1], "x"],
@@ -324,7 +143,7 @@ suite("KServeClient in V2", () => {
 
   test("refuses an operator's parameter that is null or that Triton reserves, and sends nothing", async () => {
     for (const extraParams of [{ priority: 1 }, { triton_x: "y" }, { timeout: 5 }, { style: null }, { loras: ["a"] }]) {
-      await using bench = await benchOf(createKServeV2Face({ output: "base64" }), { extraParams });
+      await using bench = await createProtocolBench(createKServeV2Face({ output: "base64" }), { extraParams });
       const error = await failureOf(bench.client.generateImage({ prompt: "x" }));
       assert.equal(error.code, "upstream_rejected");
       assert.match(String(error.details["hint"]), /KSERVE_EXTRA_PARAMS/);
@@ -342,7 +161,7 @@ suite("KServeClient in V2", () => {
         ? { status: 400, body: "" }
         : { status: 400, body: JSON.stringify({ error }) };
     };
-    await using bench = await benchOf(face, { modelName: "m", maxRetries: 1 });
+    await using bench = await createProtocolBench(face, { modelName: "m", maxRetries: 1 });
     const image = await bench.client.generateImage(
       { prompt: "x" },
       {
@@ -369,7 +188,7 @@ suite("KServeClient in V2", () => {
     const face = createMlServerFace({ output: "pixels" });
     const long = (length: number) =>
       ({ kind: "answer", answer: { status: 200, body: JSON.stringify({ padding: "x".repeat(length) }) } }) as const;
-    await using bench = await benchOf(face, { modelName: "dalle", maxImageBytes: 10_000 });
+    await using bench = await createProtocolBench(face, { modelName: "dalle", maxImageBytes: 10_000 });
     bench.runtime.script(long(49_000), long(51_000));
     assert.equal((await failureOf(bench.generate())).code, "no_image_in_response");
     assert.equal((await failureOf(bench.generate())).code, "image_too_large");
@@ -378,7 +197,7 @@ suite("KServeClient in V2", () => {
   test("keeps the version that the URL names", async () => {
     await using bench = await createKServeBench({}, { face: createTritonFace({ output: "pixels" }) });
     const endpoint = `${bench.runtime.url}/v2/models/sd/versions/2/infer`;
-    await using client = await benchOf(createTritonFace({ output: "pixels" }), { endpoint });
+    await using client = await createProtocolBench(createTritonFace({ output: "pixels" }), { endpoint });
     await failureOf(client.generate());
     assert.deepEqual(requestsOf(bench).slice(0, 4), [
       "GET /v2",
@@ -395,7 +214,7 @@ suite("KServeClient in V2", () => {
       ["as bytes behind JSON", createTritonFace({ output, modelName: "dalle" })],
     ] as const) {
       test(`takes an output of ${output} ${title}`, async () => {
-        await using bench = await benchOf(face, { modelName: "dalle" });
+        await using bench = await createProtocolBench(face, { modelName: "dalle" });
         const { imageData } = await bench.generate({ seed: 2 });
         assert.deepEqual(imageData, drawTestPicture({ prompt: "a red fox", width: 64, height: 64, seed: 2 }));
       });
@@ -404,7 +223,7 @@ suite("KServeClient in V2", () => {
 
   test("encodes pixels by the encoder that it is given", async () => {
     let pixels = 0;
-    await using bench = await benchOf(createMlServerFace({ output: "pixels" }), {
+    await using bench = await createProtocolBench(createMlServerFace({ output: "pixels" }), {
       modelName: "dalle",
       encodePng: async ({ width, height, rgb }) => {
         pixels = rgb.length;
@@ -422,7 +241,7 @@ suite("KServeClient in V2", () => {
       [createMlServerFace({ output: "pixels" }), "v2"],
       [createOvmsFace(), "openai"],
     ] as const) {
-      await using bench = await benchOf(face, { protocol, modelName: "nope" });
+      await using bench = await createProtocolBench(face, { protocol, modelName: "nope" });
       assert.equal((await failureOf(bench.generate())).code, "model_not_found");
     }
   });
@@ -430,7 +249,7 @@ suite("KServeClient in V2", () => {
 
 suite("KServeClient in OpenAI's protocol", () => {
   test("sends one picture's size and asks for base64", async () => {
-    await using bench = await benchOf(createVllmOmniFace());
+    await using bench = await createProtocolBench(createVllmOmniFace());
     await bench.generate({ width: 64, height: 128, negativePrompt: "blurry", numInferenceSteps: 4, guidanceScale: 3 });
     assert.deepEqual(bodiesOf(bench), [
       {
@@ -459,29 +278,32 @@ suite("KServeClient in OpenAI's protocol", () => {
       ["openai", ""],
       ["auto", "/v3"],
     ] as const) {
-      await using server = await benchOf(createOvmsFace());
-      await using bench = await benchOf(createOvmsFace(), { protocol, endpoint: server.runtime.url + path });
+      await using server = await createProtocolBench(createOvmsFace());
+      await using bench = await createProtocolBench(createOvmsFace(), {
+        protocol,
+        endpoint: server.runtime.url + path,
+      });
       const { imageData } = await bench.generate({ seed: 3 });
       assert.deepEqual(imageData, drawTestPicture({ prompt: "a red fox", width: 64, height: 64, seed: 3 }));
     }
   });
 
   test("leaves out what the server refuses by name", async () => {
-    await using format = await benchOf(createVllmOmniFace({ refuses: "response_format" }));
+    await using format = await createProtocolBench(createVllmOmniFace({ refuses: "response_format" }));
     await format.generate();
     await format.generate();
     assert.deepEqual(
       bodiesOf(format).map((body) => "response_format" in body),
       [true, false, false],
     );
-    await using seed = await benchOf(createVllmOmniFace({ refuses: "seed" }));
+    await using seed = await createProtocolBench(createVllmOmniFace({ refuses: "seed" }));
     const { metadata } = await seed.generate({ seed: 3 });
     assert.equal(metadata.seed_report.honoured, false);
     assert.equal(seed.runtime.posts.length, 2);
   });
 
   test("gives an error of the API as one of ours", async () => {
-    await using bench = await benchOf(createVllmOmniFace());
+    await using bench = await createProtocolBench(createVllmOmniFace());
     assert.equal((await failureOf(bench.generate({ numInferenceSteps: 500 }))).code, "upstream_rejected");
   });
 });
@@ -503,7 +325,7 @@ suite("KServeClient, a picture that the answer only points to", () => {
 
   test("is fetched from the endpoint when that is allowed", async () => {
     const face = pointTo((prompt) => prompt);
-    await using bench = await benchOf(face, { allowsUrlFetch: true });
+    await using bench = await createProtocolBench(face, { allowsUrlFetch: true });
     for (const url of ["/files/1.png?x=1", `${bench.runtime.url}/files/1.png?x=1`]) {
       assert.deepEqual((await bench.generate({ prompt: url })).imageData, picture);
     }
@@ -511,7 +333,7 @@ suite("KServeClient, a picture that the answer only points to", () => {
   });
 
   test("is refused when that is not allowed", async () => {
-    await using bench = await benchOf(pointTo((prompt) => prompt));
+    await using bench = await createProtocolBench(pointTo((prompt) => prompt));
     const error = await failureOf(bench.generate({ prompt: "/files/1.png?x=1" }));
     assert.equal(error.code, "no_image_in_response");
     assert.match(String(error.details["hint"]), /KSERVE_ALLOW_URL_FETCH/);
@@ -519,7 +341,7 @@ suite("KServeClient, a picture that the answer only points to", () => {
   });
 
   test("is refused from anywhere else, behind a redirect, and costs no second job when it is gone", async () => {
-    await using bench = await benchOf(
+    await using bench = await createProtocolBench(
       pointTo((prompt) => prompt),
       { allowsUrlFetch: true, maxRetries: 3 },
     );
@@ -569,7 +391,7 @@ suite("KServeClient, a black picture", () => {
   test("is given with a warning", async () => {
     const inputs = [{ name: "prompt", datatype: "BYTES", shape: [1] }];
     const face = createKServeV2Face({ output: "base64", inputs });
-    await using bench = await benchOf(face, {});
+    await using bench = await createProtocolBench(face, {});
     const rgb = Array<number>(64 * 64 * 3).fill(0);
     const black = { outputs: [{ name: "o", datatype: "UINT8", shape: [64, 64, 3], data: rgb }] };
     bench.runtime.script({ kind: "answer", answer: { status: 200, body: JSON.stringify(black) } });
