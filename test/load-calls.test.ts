@@ -22,7 +22,7 @@ describe("Cancelled calls", () => {
         Array.from({ length: 10 }, async (_, index) => {
           const call = clients[index % 2]?.callTool(
             { name: "generate_image", arguments: SMALL },
-            { signal: AbortSignal.timeout(1 + ((round * 7 + index * 13) % 100)) },
+            { signal: AbortSignal.timeout(1 + ((round * 37 + index * 61) % 500)) },
           );
           await call?.catch(() => cancelled++);
         }),

@@ -90,6 +90,16 @@ describe("ImageService after a job was given up in flight", () => {
     assert.equal(queue.running, 0);
   });
 
+  test("gives the place back at once when the job was not sent yet", async () => {
+    const { call, queue, generator } = createHeldBench();
+    generator.phase = "waking";
+    const job = call("a");
+    await nextTurn();
+    job.cancel();
+    await assert.rejects(job.answer, isErrorWithCode("cancelled"));
+    assert.deepEqual([queue.running, generator.idleQuestions.length], [0, 0]);
+  });
+
   test("drain() holds the place while accepted jobs wait, and no longer", async () => {
     const { call, images, queue, generator, rest } = createHeldBench();
     const [first, second] = [call("a"), call("b")];
@@ -194,8 +204,11 @@ describe("ImageService after a caller was cut off", () => {
   });
 });
 
-test("LostCalls forgets the oldest beyond a thousand", () => {
+test("LostCalls forgets a job that fails, and the oldest beyond a thousand", async () => {
   const calls = new LostCalls({ clock: createFakeClock() });
+  calls.add("failed", { result: Promise.reject(new Error("Failed")) });
+  await nextTurn();
+  assert.equal(calls.take("failed"), undefined);
   const jobs = Array.from({ length: 1001 }, () => ({ result: new Promise(() => undefined) }));
   for (const [index, job] of jobs.entries()) calls.add(`key ${index}`, job);
   assert.equal(calls.take("key 0"), undefined);

@@ -22,10 +22,12 @@ export class SteppedGenerator implements ImageGenerator {
   gate: Promise<void> = Promise.resolve();
   idle: Promise<void> = Promise.resolve();
   failure: KServeError | undefined;
+  /** What every job is at while it waits for the gate. */
+  phase: "waking" | "generating" = "generating";
 
   async generateImage(request: GenerateImageRequest, options: GenerateImageOptions = {}) {
     this.requests.push(request);
-    options.onProgress?.({ phase: "generating" });
+    options.onProgress?.({ phase: this.phase });
     const aborted = new Promise<never>((_, reject) => {
       options.signal?.addEventListener("abort", () => reject(new KServeError("cancelled", "Cancelled")));
     });
