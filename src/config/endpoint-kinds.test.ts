@@ -63,6 +63,20 @@ suite("settings of the endpoint", () => {
     }
   });
 
+  test("warn of trust that is not used, or given up", () => {
+    const warningsOf = (env: LoadSettingsOptions["env"]) =>
+      loadSettings({ env }).warnings.map(({ message }) => message);
+    const KSERVE_SERVERNAME = "model.example.com";
+    assert.deepEqual(warningsOf({ KSERVE_ENDPOINT: "http://x", KSERVE_SERVERNAME }), [
+      "KSERVE_SERVERNAME (environment) has no effect while KSERVE_ENDPOINT begins with http://",
+    ]);
+    assert.deepEqual(warningsOf({ KSERVE_ENDPOINT: "https://x", KSERVE_SERVERNAME }), []);
+    assert.deepEqual(warningsOf({ KSERVE_ENDPOINT: "https://x", KSERVE_INSECURE_SKIP_VERIFY: "False" }), []);
+    assert.deepEqual(warningsOf({ KSERVE_ENDPOINT: "https://x", KSERVE_INSECURE_SKIP_VERIFY: "True" }), [
+      "KSERVE_INSECURE_SKIP_VERIFY (environment) accepts any certificate: anybody on the way to the endpoint can read the token and the prompts",
+    ]);
+  });
+
   test("never show the headers, which are secret", () => {
     const { texts } = loadSettings({ env: { KSERVE_HEADERS: '{"x-api-key":"c4nary"}' } });
     assert.equal(texts.KSERVE_HEADERS, "[redacted]");

@@ -50,7 +50,12 @@ export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
   if (built.settings === undefined || allFaults.length > 0) throw new InvalidSettingsError(allFaults);
   return {
     settings: built.settings,
-    warnings: [...warnings, ...listUnreadable(found), ...listIgnored(found, built.settings.storage, options.env)],
+    warnings: [
+      ...warnings,
+      ...listUnreadable(found),
+      ...listTlsWarnings(found),
+      ...listIgnored(found, built.settings.storage, options.env),
+    ],
     sources: mapSettings((name) => found.get(name)?.source ?? "unset"),
     texts: mapSettings((name) => {
       const text = found.get(name)?.text;
@@ -116,6 +121,28 @@ function listIgnored(
     return [{ name: "AWS_SESSION_TOKEN", message }];
   }
   return [];
+}
+
+const TLS_SETTINGS = [
+  "KSERVE_SERVERNAME",
+  "KSERVE_CA_FILE",
+  "KSERVE_CLIENT_CERT_FILE",
+  "KSERVE_INSECURE_SKIP_VERIFY",
+] as const;
+
+/** Trust that is set and not used, or given up. */
+function listTlsWarnings(found: FoundSettings["found"]): SettingWarning[] {
+  const isPlain = /^http:/i.test(found.get("KSERVE_ENDPOINT")?.text ?? "");
+  return TLS_SETTINGS.flatMap((name) => {
+    const setting = found.get(name);
+    if (setting === undefined || setting.source === "default" || setting.text.toLowerCase() === "false") return [];
+    if (isPlain) {
+      return [{ name, message: `${name} (${setting.source}) has no effect while KSERVE_ENDPOINT begins with http://` }];
+    }
+    if (name !== "KSERVE_INSECURE_SKIP_VERIFY") return [];
+    const risk = "anybody on the way to the endpoint can read the token and the prompts";
+    return [{ name, message: `${name} (${setting.source}) accepts any certificate: ${risk}` }];
+  });
 }
 
 const FILE_SETTINGS = ["KSERVE_CA_FILE", "KSERVE_CLIENT_CERT_FILE", "KSERVE_CLIENT_KEY_FILE"] as const;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { createPrometheusMetrics } from "../telemetry/metrics.ts";
 import { HOP_ANSWERS } from "../testing/hop-answers.ts";
 import { createKServeBench, failureOf, type KServeBench } from "../testing/kserve-bench.ts";
 import type { KServeClientOptions } from "./kserve-client.ts";
@@ -143,4 +144,16 @@ test("KServeClient tells its observer how every request ended", async () => {
   await bench.runtime.close();
   await failureOf(bench.generate());
   assert.deepEqual(codes, ["200", "200", "500", "none"]);
+});
+
+test("createPrometheusMetrics() shows the requests and the circuit of a KServeClient", async () => {
+  const queue = () => ({ waiting: 0, running: 0 });
+  const observer = createPrometheusMetrics({ version: "0", queue, sessions: () => 0 });
+  await using bench = await createKServeBench({ observer, modelName: "model", maxRetries: 0, protocol: "v1" });
+  await bench.generate();
+  assert.match(await observer.print(), /^upstream_circuit_state 0$/m);
+  await fail(bench, 5);
+  const printed = await observer.print();
+  assert.match(printed, /^upstream_circuit_state 2$/m);
+  assert.match(printed, /^upstream_requests_total\{code="500"\} 5$/m);
 });
