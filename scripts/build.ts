@@ -1,11 +1,22 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { vendorOnnxruntime } from "./vendor-onnxruntime.ts";
 
 /** Builds `dist/`: the library by the compiler, the command by a bundler that splits what is loaded on first use. */
 const root = resolve(import.meta.dirname, "..");
+
+/** zod exports the error messages of fifty languages; nobody asks for any but the one that it sets by itself. */
+const englishOnly: Plugin = {
+  name: "english-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+      loader: "js",
+    }));
+  },
+};
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
 execFileSync(process.execPath, [resolve(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
@@ -26,6 +37,7 @@ await build({
   platform: "node",
   target: "node22.19",
   external: ["onnxruntime-web"],
+  plugins: [englishOnly],
   legalComments: "linked",
   minifySyntax: true,
   minifyWhitespace: true,

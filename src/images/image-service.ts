@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, StorageError, toMcpImageError } from "../core/errors.ts";
-import { createImageId, type ImageId } from "../core/image-id.ts";
+import { createImageId, parseImageId, type ImageId } from "../core/image-id.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
@@ -113,12 +113,14 @@ export class ImageService {
   /** The metadata of a picture, or `undefined` when it is unknown or its time is over. */
   async getMetadata(imageId: string, signal?: AbortSignal): Promise<ImageMetadata | undefined> {
     await this.#ensureServing();
+    if (this.#isExpiredId(imageId)) return undefined;
     const record = await this.#storage.readRecord(imageId, { ...(signal && { signal }) });
     return record && !this.#isExpired(record) ? this.#toMetadata(record) : undefined;
   }
 
   /** The picture itself, or `undefined` when it is unknown or its time is over. */
   async getImage(imageId: string, signal?: AbortSignal): Promise<StoredImage | undefined> {
+    if (this.#isExpiredId(imageId)) return undefined;
     const image = await this.#storage.readImage(imageId, { ...(signal && { signal }) });
     return image && !this.#isExpired(image.record) ? image : undefined;
   }
@@ -263,6 +265,13 @@ export class ImageService {
   /** When the picture expires; `undefined` when it never does. */
   expiresAtMs(record: ImageRecord): number | undefined {
     return this.ttlSeconds === undefined ? undefined : Date.parse(record.created_at) + this.ttlSeconds * 1000;
+  }
+
+  /** True when the id alone tells that the picture's time is over; spares the store a question. */
+  #isExpiredId(imageId: string): boolean {
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current" || this.ttlSeconds === undefined) return false;
+    return parsed.createdAtMs + this.ttlSeconds * 1000 <= this.#clock.nowMs();
   }
 
   #isExpired(record: ImageRecord): boolean {
