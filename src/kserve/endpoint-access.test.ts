@@ -100,7 +100,7 @@ test("KServeClient sends the operator's headers and Host with every request", as
   for (const { headers } of bench.runtime.requests) {
     assert.equal(headers["x-api-key"], "k3y");
     assert.equal(headers.host, "model.example.com");
-    assert.equal(headers.accept, "application/json");
+    assert.equal(headers.accept, "application/json, image/*, */*;q=0.1");
   }
 });
 

@@ -144,7 +144,8 @@ export class HttpTransport {
     return {
       ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.reveal()])),
       ...(hostHeader !== undefined && { host: hostHeader }),
-      accept: "application/json",
+      // A picture may also come as itself.
+      accept: "application/json, image/*, */*;q=0.1",
       // A picture does not shrink, and a compressed answer could hide a bomb.
       "accept-encoding": "identity",
       "user-agent": "mcp-image-server",

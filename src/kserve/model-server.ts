@@ -54,6 +54,8 @@ const FILTERED = "possibly_filtered: the picture is all black, as a model's safe
 const PIXEL_FACTOR = 5;
 /** For questions after a refused job: the server is there, so it answers at once. */
 const QUESTION_LIMIT_MS = 5000;
+/** A router that has no route says so at once. */
+const ROUTER_ANSWER_MS = 1000;
 const ROUTE_MISSING: ReadonlySet<number> = new Set([400, 404, 405, 501]);
 
 /** The calls of a model server, in whatever protocol it speaks; a job is sent once. */
@@ -96,8 +98,9 @@ export class ModelServer {
   async probe(modelName: string, options: CallOptions): Promise<Readiness> {
     let answer: Answer;
     try {
-      const protocol = await this.#protocols.choose(modelName, this.#asker(options));
-      answer = await this.#get(protocol.toReadinessPath(modelName), options);
+      const ask = this.#asker(options);
+      const protocol = await this.#protocols.choose(modelName, ask);
+      answer = await ask(protocol.toReadinessPath(modelName));
     } catch (error) {
       if (isSilence(error)) return "busy";
       if (error instanceof UpstreamError && error.code === "model_not_ready") return "not_ready";
@@ -118,10 +121,13 @@ export class ModelServer {
   /** Draws one picture. @throws {KServeError} */
   async predict(modelName: string, instance: V1Instance, options: PredictOptions): Promise<Prediction> {
     const protocol = this.#protocols.current(modelName);
+    const startedAtMs = this.#clock.monotonicMs();
     try {
       return await this.#draw(protocol, modelName, instance, options);
     } catch (error) {
-      if (!isRouteMissing(error)) throw error;
+      // In a chain of models one may have drawn before another has no route; that takes its time.
+      const isPrompt = this.#clock.monotonicMs() - startedAtMs < ROUTER_ANSWER_MS;
+      if (!isRouteMissing(error) || !isPrompt) throw error;
       const other = await this.#protocols.fallBack(modelName, this.#asker({ ...options, limitMs: QUESTION_LIMIT_MS }));
       if (other === undefined) throw error;
       try {
@@ -226,8 +232,13 @@ export class ModelServer {
     });
   }
 
+  /** All its questions together have the limit of one. */
   #asker(options: CallOptions): AskServer {
-    return async (path) => this.#get(path, options);
+    const endAtMs = this.#clock.monotonicMs() + options.limitMs;
+    return async (path) => {
+      const restMs = Math.max(endAtMs - this.#clock.monotonicMs(), 1);
+      return this.#get(path, { ...options, limitMs: restMs });
+    };
   }
 
   #failedGet(modelName: string): FailedCall {

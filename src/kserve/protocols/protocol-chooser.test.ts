@@ -140,6 +140,17 @@ suite("KServeClient, the protocol found out", () => {
     });
   }
 
+  test("does not change after an answer that took as long as a picture may", async () => {
+    await using bench = await createKServeBench({ ...AUTO, maxRetries: 0 });
+    bench.runtime.script({ kind: "hold", answer: HOP_ANSWERS.wrongRoute });
+    const work = failureOf(bench.generate());
+    await bench.runtime.waitForRequests("POST");
+    await bench.clock.advance(1000);
+    bench.runtime.release();
+    assert.equal((await work).code, "not_a_kserve_endpoint");
+    assert.equal(bench.runtime.posts.length, 1);
+  });
+
   test("does not change when the operator fixed it, or after a picture", async () => {
     const wrongRoute = { kind: "answer", answer: HOP_ANSWERS.wrongRoute } as const;
     await using fixed = await createKServeBench({ maxRetries: 0 });
