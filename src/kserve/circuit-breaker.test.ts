@@ -120,6 +120,27 @@ suite("CircuitBreaker", () => {
     assert.deepEqual(states, ["open", "half_open"]);
   });
 
+  test("learns nothing from a caller who gives up while it asks", async () => {
+    const { bench, states } = await createCircuitBench();
+    await using _ = bench;
+    await fail(bench, 5);
+    await bench.clock.advance(5000);
+    bench.runtime.readiness = "hang";
+    const asked = bench.runtime.requests.length;
+    const caller = new AbortController();
+    const work = failureOf(bench.generate({}, { signal: caller.signal }));
+    await bench.runtime.waitForRequests(
+      "GET",
+      bench.runtime.requests.filter(({ method }) => method === "GET").length + 1,
+    );
+    assert.equal(bench.runtime.requests.length, asked + 1);
+    caller.abort();
+    assert.equal((await work).code, "cancelled");
+    bench.runtime.readiness = "ready";
+    await bench.generate();
+    assert.deepEqual(states, ["open", "half_open", "closed"]);
+  });
+
   test("holds a storm of failures to one question per pause", async () => {
     const { bench } = await createCircuitBench();
     await using _ = bench;

@@ -120,12 +120,13 @@ export class ServedModel {
     await this.#options.server.probe(modelName, { ...call, limitMs }).catch(() => undefined);
   }
 
-  /** Whether the server answers again, be it that it is busy; never throws, takes at most 2 s. */
+  /** Whether the server answers again, be it that it is busy; throws only what the call's signal gives as its reason. */
   async isAnswering(call: Omit<CallOptions, "limitMs">): Promise<boolean> {
     const modelName = this.knownName ?? DEFAULT_MODEL_NAME;
     try {
       return (await this.#options.server.probe(modelName, { ...call, limitMs: ASIDE_LIMIT_MS })) !== "not_ready";
     } catch (error) {
+      call.signal.throwIfAborted();
       // Another name than the one guessed here.
       return error instanceof KServeError && error.code === "model_not_found";
     }
