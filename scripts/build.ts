@@ -10,8 +10,8 @@ const root = resolve(import.meta.dirname, "..");
 /** zod exports the error messages of fifty languages; nobody asks for any but the one that it sets by itself. */
 const englishOnly: Plugin = {
   name: "english-only",
-  setup({ onLoad }) {
-    onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+  setup(bundle) {
+    bundle.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
       contents: 'export { default as en } from "./en.js";',
       loader: "js",
     }));
