@@ -18,6 +18,7 @@ export function createStorage(settings: StorageSettings, baseUrl: () => string):
         ...(settings.credentials && {
           accessKeyId: settings.credentials.accessKeyId,
           secretAccessKey: settings.credentials.secretAccessKey,
+          ...(settings.credentials.sessionToken && { sessionToken: settings.credentials.sessionToken }),
         }),
       });
   }

@@ -132,7 +132,7 @@ function toCredentials(read: Read): S3StorageSettings["credentials"] {
   const accessKeyId = read("AWS_ACCESS_KEY_ID");
   const secretAccessKey = toSecret(read("AWS_SECRET_ACCESS_KEY"));
   if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
-  return { accessKeyId, secretAccessKey };
+  return { accessKeyId, secretAccessKey, sessionToken: toSecret(read("AWS_SESSION_TOKEN")) };
 }
 
 function toEndpoint(value: string | undefined): EndpointSettings | undefined {

@@ -109,6 +109,7 @@ describe("parseSettings()", () => {
       S3_ENDPOINT_URL: "http://127.0.0.1:9000/",
       AWS_ACCESS_KEY_ID: "AKIA1",
       AWS_SECRET_ACCESS_KEY: "s3cr/et+",
+      AWS_SESSION_TOKEN: "s3ss/ion+",
       AWS_REGION: "eu-central-1",
       KSERVE_ENDPOINT: "https://models.example.com/openai/",
       KSERVE_MODEL_NAME: "stable-diffusion",
@@ -457,18 +458,14 @@ describe("loadSettings()", () => {
     ]);
   });
 
-  test("warns about AWS_SESSION_TOKEN beside static keys, which are used without it", () => {
+  test("takes AWS_SESSION_TOKEN with temporary keys, and never prints it", () => {
     const env = { STORAGE_BACKEND: "s3", S3_BUCKET: "bucket", AWS_SESSION_TOKEN: "c4nary" };
-    assert.deepEqual(loadSettings({ env }).warnings, []);
-    const { warnings } = loadSettings({ env: { ...env, AWS_ACCESS_KEY_ID: "AKIA1", AWS_SECRET_ACCESS_KEY: "secret" } });
-    assert.deepEqual(warnings, [
-      {
-        name: "AWS_SESSION_TOKEN",
-        message:
-          "AWS_SESSION_TOKEN (environment) has no effect beside AWS_ACCESS_KEY_ID; " +
-          "temporary keys belong in a profile or a role",
-      },
-    ]);
+    const keys = { AWS_ACCESS_KEY_ID: "ASIA1", AWS_SECRET_ACCESS_KEY: "secret" };
+    const { settings, warnings, texts } = loadSettings({ env: { ...env, ...keys } });
+    assert.deepEqual(warnings, []);
+    assert.ok(settings.storage.backend === "s3");
+    assert.equal(settings.storage.credentials?.sessionToken?.reveal(), "c4nary");
+    assert.equal(texts.AWS_SESSION_TOKEN, "[redacted]");
   });
 
   // Proves: SETTINGS-9

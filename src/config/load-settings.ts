@@ -54,7 +54,7 @@ export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
       ...warnings,
       ...listUnreadable(found),
       ...listTlsWarnings(found),
-      ...listIgnored(found, built.settings.storage, options.env),
+      ...listIgnored(found, built.settings.storage),
     ],
     sources: mapSettings((name) => found.get(name)?.source ?? "unset"),
     texts: mapSettings((name) => {
@@ -105,20 +105,11 @@ function readEnvFile(file: LoadSettingsOptions["envFile"]): {
 }
 
 /** What someone set and what has no effect. */
-function listIgnored(
-  found: FoundSettings["found"],
-  storage: StorageSettings,
-  env: LoadSettingsOptions["env"],
-): SettingWarning[] {
+function listIgnored(found: FoundSettings["found"], storage: StorageSettings): SettingWarning[] {
   const bucket = found.get("S3_BUCKET");
   if (storage.backend === "file" && bucket !== undefined) {
     const message = `S3_BUCKET (${bucket.source}) has no effect while STORAGE_BACKEND is file`;
     return [{ name: "S3_BUCKET", message }];
-  }
-  if (storage.backend === "s3" && storage.credentials !== undefined && env["AWS_SESSION_TOKEN"]) {
-    const message =
-      "AWS_SESSION_TOKEN (environment) has no effect beside AWS_ACCESS_KEY_ID; temporary keys belong in a profile or a role";
-    return [{ name: "AWS_SESSION_TOKEN", message }];
   }
   return [];
 }

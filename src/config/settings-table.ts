@@ -164,6 +164,13 @@ export const SETTINGS_TABLE = {
     example: "the-secret-of-that-key",
     secret: true,
   },
+  AWS_SESSION_TOKEN: {
+    group: "S3",
+    description: "Session token that belongs to temporary keys.",
+    kind: secretText,
+    example: "the-token-of-that-session",
+    secret: true,
+  },
   AWS_REGION: {
     group: "S3",
     description: "Region of the bucket.",

@@ -39,7 +39,14 @@ export interface S3StorageSettings {
   readonly prefix: string;
   readonly endpointUrl: string | undefined;
   /** `undefined`: the default credential chain (IRSA, IMDS, profiles). */
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: Secret } | undefined;
+  readonly credentials:
+    | {
+        readonly accessKeyId: string;
+        readonly secretAccessKey: Secret;
+        /** Belongs to temporary keys. */
+        readonly sessionToken: Secret | undefined;
+      }
+    | undefined;
   readonly region: string;
 }
 

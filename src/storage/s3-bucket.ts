@@ -1,6 +1,6 @@
 import type { Logger } from "../logging/logger.ts";
 import type { FailedOperation } from "./file-errors.ts";
-import { loadS3, type LoadedS3, type S3ClientOptions } from "./s3-client.ts";
+import { loadS3, type LoadedS3, type S3ClientOptions, type S3Credentials } from "./s3-client.ts";
 import { toS3Failure, toS3StorageError } from "./s3-errors.ts";
 
 /** What one call to the bucket is for: the words of its error, and who may end it. */
@@ -187,7 +187,7 @@ export class S3Bucket {
     return toS3StorageError(error, {
       operation: call.operation,
       message: `${call.message} in bucket "${bucket}"${host}`,
-      secrets: credentials === undefined ? [] : [credentials.accessKeyId, credentials.secretAccessKey.reveal()],
+      secrets: listSecrets(credentials),
       isTimedOut,
     });
   }
@@ -208,4 +208,11 @@ function decodeKey(key: string): string {
   } catch {
     return key;
   }
+}
+
+/** What no error may repeat. */
+function listSecrets(credentials: S3Credentials | undefined): string[] {
+  if (credentials === undefined) return [];
+  const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+  return [accessKeyId, secretAccessKey.reveal(), ...(sessionToken ? [sessionToken.reveal()] : [])];
 }

@@ -9,11 +9,18 @@ export interface LoadedS3 {
   readonly client: S3Module.S3Client;
 }
 
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: Secret;
+  /** Belongs to temporary keys. */
+  readonly sessionToken: Secret | undefined;
+}
+
 export interface S3ClientOptions {
   readonly endpointUrl: string | undefined;
   readonly regionName: string;
   /** `undefined`: the default credential chain (environment, profiles, IRSA, IMDS). */
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: Secret } | undefined;
+  readonly credentials: S3Credentials | undefined;
   /** For one attempt; the SDK makes up to three. */
   readonly attemptTimeoutMs: number;
   /** Called with the storage's own time, from the Date header of each answer. */
@@ -43,7 +50,11 @@ export async function loadS3(options: S3ClientOptions): Promise<LoadedS3> {
     },
     ...(endpointUrl !== undefined && { endpoint: endpointUrl, forcePathStyle: true }),
     ...(credentials && {
-      credentials: { accessKeyId: credentials.accessKeyId, secretAccessKey: credentials.secretAccessKey.reveal() },
+      credentials: {
+        accessKeyId: credentials.accessKeyId,
+        secretAccessKey: credentials.secretAccessKey.reveal(),
+        ...(credentials.sessionToken && { sessionToken: credentials.sessionToken.reveal() }),
+      },
     }),
   };
   const client = new sdk.S3Client(config);

@@ -368,6 +368,16 @@ describe("S3Storage on a bad day", () => {
     }
   });
 
+  it("signs with the session token of temporary keys", async (t) => {
+    const server = await startServer(t, { sessionToken: "the-session" });
+    const storage = createStorage(server, { sessionToken: "the-session" });
+    t.after(async () => storage.close());
+    await storage.checkHealth();
+    const without = createStorage(server);
+    t.after(async () => without.close());
+    await assert.rejects(without.checkHealth(), isErrorWithCode("storage_unavailable"));
+  });
+
   it("asks the default chain for keys when it was given none", async (t) => {
     const server = await startServer(t);
     const { accessKeyId: _id, secretAccessKey: _secret, ...options } = optionsFor(server);

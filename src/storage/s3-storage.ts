@@ -22,6 +22,7 @@ import { prepareImage } from "./image-record.ts";
 import { MAX_KEYS, S3Bucket, type BucketCall } from "./s3-bucket.ts";
 import { S3Keys } from "./s3-keys.ts";
 import { packRecord, SPILL_NAME, TOKEN_NAME } from "./s3-metadata.ts";
+import type { S3Credentials } from "./s3-client.ts";
 import { S3Records, type CurrentImageId } from "./s3-records.ts";
 
 export interface S3StorageOptions extends AbstractStorageOptions {
@@ -33,6 +34,8 @@ export interface S3StorageOptions extends AbstractStorageOptions {
   /** Without keys, the default credential chain is asked (environment, profiles, IRSA, IMDS). */
   readonly accessKeyId?: string;
   readonly secretAccessKey?: Secret | string;
+  /** Belongs to temporary keys. */
+  readonly sessionToken?: Secret | string;
   /** Default us-east-1. */
   readonly regionName?: string;
   /** For one request with its retries; default 30. */
@@ -236,14 +239,19 @@ function createToken(): string {
   return Buffer.from(systemRandom.bytes(8)).toString("hex");
 }
 
-function toCredentials({ accessKeyId, secretAccessKey }: S3StorageOptions): ConstructorCredentials {
+function toCredentials({ accessKeyId, secretAccessKey, sessionToken }: S3StorageOptions): S3Credentials | undefined {
   if (accessKeyId === undefined && secretAccessKey === undefined) return undefined;
   if (accessKeyId === undefined || secretAccessKey === undefined) {
     const message = "Cannot use S3: an access key id and a secret access key belong together";
     throw new ConfigurationError("configuration_invalid", message);
   }
-  const secret = typeof secretAccessKey === "string" ? new Secret(secretAccessKey) : secretAccessKey;
-  return { accessKeyId, secretAccessKey: secret };
+  return {
+    accessKeyId,
+    secretAccessKey: toSecret(secretAccessKey),
+    sessionToken: sessionToken === undefined ? undefined : toSecret(sessionToken),
+  };
 }
 
-type ConstructorCredentials = { readonly accessKeyId: string; readonly secretAccessKey: Secret } | undefined;
+function toSecret(text: Secret | string): Secret {
+  return typeof text === "string" ? new Secret(text) : text;
+}

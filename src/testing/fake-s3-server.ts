@@ -29,6 +29,8 @@ export interface FakeS3ServerOptions extends Partial<
   Pick<FakeS3State, "supportsConditionalWrites" | "requiresContentMd5">
 > {
   readonly accessKeyId?: string;
+  /** When it is given, every request must carry it: the key is a temporary one. */
+  readonly sessionToken?: string;
   /** Made before the first request. */
   readonly buckets?: readonly string[];
   /** Of the Date header and of what is stored. */
@@ -100,7 +102,7 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
       return;
     }
     const [, signer = ""] = /^AWS4-HMAC-SHA256 Credential=([^/]+)\//.exec(incoming.headers.authorization ?? "") ?? [];
-    const isKnown = signer === accessKeyId;
+    const isKnown = signer === accessKeyId && incoming.headers["x-amz-security-token"] === options.sessionToken;
     const response = isKnown ? answer(request, state) : toErrorResponse(403, "InvalidAccessKeyId", signer);
     if (fault === undefined) respond(outgoing, request, response);
     else if (fault.kind === "reset") incoming.socket.destroy();
