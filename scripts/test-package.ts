@@ -20,7 +20,7 @@ try {
     run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], root),
   );
   const { filename, size, files } = readPackReport(packed);
-  assert.ok(files.some((path) => path === "models/scenes-v0/unet/model.onnx"));
+  assert.ok(files.some((path) => path === "models/scenes-v1/unet/model.onnx"));
   assert.ok(files.every((path) => !path.endsWith(".test.js")));
   console.log(`ok: ${filename} has ${files.length} files and ${(size / 1024 / 1024).toFixed(1)} MiB`);
 

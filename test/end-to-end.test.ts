@@ -51,7 +51,7 @@ describe("serve --local, in a process of its own with the built-in engine", () =
       assert.equal(response.status, 200);
       assert.equal(response.headers.get("content-type"), "image/png");
       assert.deepEqual(verifyImage(bytes), { format: "png", width: 320, height: 192 });
-      assert.equal(metadata["model_name"], "scenes-v0");
+      assert.equal(metadata["model_name"], "scenes-v1");
       assert.equal(metadata["seed"], 42);
       assert.deepEqual(metadata["seed_report"], { requested: 42, sent: 42, echoed: 42, honoured: true });
     });

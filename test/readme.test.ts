@@ -73,5 +73,5 @@ function documents(): string[] {
     readdirSync(join(root, folder))
       .filter((name) => name.endsWith(".md"))
       .map((name) => join(root, folder, name));
-  return [...inFolder("."), ...inFolder("docs"), join(root, "models/scenes-v0/README.md")];
+  return [...inFolder("."), ...inFolder("docs"), join(root, "models/scenes-v1/README.md")];
 }

@@ -7,7 +7,7 @@ import { sniffImageFormat } from "../core/image-format.ts";
 import type { JsonObject } from "../core/json.ts";
 import { createEngineServer } from "./engine-server.ts";
 
-const PREDICT = "/v1/models/scenes-v0:predict";
+const PREDICT = "/v1/models/scenes-v1:predict";
 const PROMPT = "a red circle on a blue background";
 
 describe("EngineServer on a private socket", () => {
@@ -17,7 +17,7 @@ describe("EngineServer on a private socket", () => {
   before(async () => {
     const address = await server.listen();
     assert.ok("socketPath" in address);
-    assert.equal(address.modelName, "scenes-v0");
+    assert.equal(address.modelName, "scenes-v1");
     ({ socketPath } = address);
   });
   after(() => server.close());
@@ -27,14 +27,14 @@ describe("EngineServer on a private socket", () => {
 
   test("EngineServer says that it is alive, but not ready while the model loads", async () => {
     assert.deepEqual(await call("GET", "/"), { status: 200, body: { status: "alive" } });
-    assert.deepEqual(await call("GET", "/v1/models/scenes-v0"), {
+    assert.deepEqual(await call("GET", "/v1/models/scenes-v1"), {
       status: 503,
-      body: { error: "Model with name scenes-v0 is not ready." },
+      body: { error: "Model with name scenes-v1 is not ready." },
     });
     await server.ready();
-    assert.deepEqual(await call("GET", "/v1/models/scenes-v0"), {
+    assert.deepEqual(await call("GET", "/v1/models/scenes-v1"), {
       status: 200,
-      body: { name: "scenes-v0", ready: true },
+      body: { name: "scenes-v1", ready: true },
     });
   });
 
@@ -45,11 +45,11 @@ describe("EngineServer on a private socket", () => {
 
   test("EngineServer answers as KServe does where there is nothing to draw", async () => {
     const answers: [string, string, Reply][] = [
-      ["GET", "/v1/models", { status: 200, body: { models: ["scenes-v0"] } }],
+      ["GET", "/v1/models", { status: 200, body: { models: ["scenes-v1"] } }],
       ["GET", "/v1/models/nope", { status: 404, body: { error: "Model with name nope does not exist." } }],
       ["POST", "/v1/models/nope:predict", { status: 404, body: { error: "Model with name nope does not exist." } }],
-      ["GET", PREDICT, { status: 404, body: { error: "Model with name scenes-v0:predict does not exist." } }],
-      ["GET", "/v1/models/scenes-v0/ready", { status: 404, body: { detail: "Not Found" } }],
+      ["GET", PREDICT, { status: 404, body: { error: "Model with name scenes-v1:predict does not exist." } }],
+      ["GET", "/v1/models/scenes-v1/ready", { status: 404, body: { detail: "Not Found" } }],
       ["GET", "/v1/%E0", { status: 404, body: { detail: "Not Found" } }],
       ["PUT", PREDICT, { status: 405, body: { detail: "Method Not Allowed" } }],
     ];
@@ -58,7 +58,7 @@ describe("EngineServer on a private socket", () => {
 
   test("EngineServer draws a picture and reports what was really used", async () => {
     const instance = { prompt: PROMPT, negative_prompt: "green", width: 96, height: 64, num_inference_steps: 2 };
-    const { status, body } = await call("POST", "/v1/models/scenes-v0%3Apredict", {
+    const { status, body } = await call("POST", "/v1/models/scenes-v1%3Apredict", {
       instances: [{ ...instance, guidance_scale: 7.5, seed: 5 }],
     });
     assert.equal(status, 200);
@@ -67,13 +67,13 @@ describe("EngineServer on a private socket", () => {
     ];
     assert.deepEqual(facts, {
       ...instance,
-      model_name: "scenes-v0",
+      model_name: "scenes-v1",
       guidance_scale: 7.5,
       seed: 5,
-      native_width: 256,
+      native_width: 384,
       native_height: 256,
       scheduler: "DDIMScheduler",
-      warnings: ["drawn as 256x256, then stretched and cropped to 96x64"],
+      warnings: [],
     });
     assert.equal(image.format, "PNG");
     assert.equal(sniffImageFormat(Buffer.from(image.b64, "base64")), "png");
@@ -97,13 +97,13 @@ describe("EngineServer on a private socket", () => {
     const jobs = leaving.map(async ({ signal }, i) => call("POST", PREDICT, long, { signal, requestId: `job-${i}` }));
     const rejections = jobs.map((job) => assert.rejects(job));
     const progress = async (requestId: string): Promise<Reply> =>
-      call("GET", `/v1/models/scenes-v0/progress?request_id=${requestId}`);
+      call("GET", `/v1/models/scenes-v1/progress?request_id=${requestId}`);
     let first = await progress("job-0");
     while (first.status === 404 || !(Number(first.body["step"]) > 0)) first = await progress("job-0");
     assert.equal(first.body["total_steps"], 200);
     while ((await progress("job-1")).status === 404);
     assert.deepEqual((await progress("job-1")).body, { step: 0, total_steps: null });
-    assert.deepEqual((await call("GET", "/v1/models/scenes-v0")).status, 200);
+    assert.deepEqual((await call("GET", "/v1/models/scenes-v1")).status, 200);
     const third = await call("POST", PREDICT, long);
     assert.deepEqual(third, { status: 503, body: { error: "The image generator is busy" } });
 

@@ -63,13 +63,20 @@ test("frameImage() cuts off where there is nothing to see", () => {
   assert.ok(Math.abs(isBright(top) - isBright(bottom)) < 0.01);
 });
 
-test("chooseLatentSize() keeps to squares where the model knows nothing else", () => {
-  const model = { nativeSide: 8, pixelsPerLatent: 32, squareOnly: true };
-  assert.deepEqual(chooseLatentSize({ width: 2048, height: 64, ...model }), { width: 8, height: 8 });
+test("chooseLatentSize() keeps to the nearest shape that the model was trained on", () => {
+  const trainedSizes = [
+    { width: 8, height: 8 },
+    { width: 12, height: 8 },
+    { width: 8, height: 12 },
+  ];
+  const model = { nativeSide: 8, pixelsPerLatent: 32, trainedSizes };
+  assert.deepEqual(chooseLatentSize({ width: 500, height: 512, ...model }), { width: 8, height: 8 });
+  assert.deepEqual(chooseLatentSize({ width: 2048, height: 64, ...model }), { width: 12, height: 8 });
+  assert.deepEqual(chooseLatentSize({ width: 64, height: 90, ...model }), { width: 8, height: 12 });
 });
 
 test("chooseLatentSize() takes the nearest grid of multiples of 8 of about the native area at most", () => {
-  const model = { nativeSide: 64, pixelsPerLatent: 8, squareOnly: false };
+  const model = { nativeSide: 64, pixelsPerLatent: 8, trainedSizes: [] };
   assert.deepEqual(chooseLatentSize({ width: 512, height: 512, ...model }), { width: 64, height: 64 });
   assert.deepEqual(chooseLatentSize({ width: 768, height: 512, ...model }), { width: 80, height: 56 });
   assert.deepEqual(chooseLatentSize({ width: 2048, height: 2048, ...model }), { width: 64, height: 64 });

@@ -12,14 +12,23 @@ after(() => rm(folder, { recursive: true }));
 await cp(shippedModelPath(), folder, { recursive: true, filter: (path) => !path.endsWith(".onnx") });
 
 test("loadModelLayout() reads the shipped model", async () => {
+  const trainedSizes = [
+    { width: 8, height: 8 },
+    { width: 10, height: 8 },
+    { width: 12, height: 8 },
+    { width: 14, height: 8 },
+    { width: 8, height: 10 },
+    { width: 8, height: 12 },
+    { width: 8, height: 14 },
+  ];
   const { name, latents, promptLength, skipUnknownWords, defaults } = await loadModelLayout(shippedModelPath());
   assert.deepEqual(
     { name, latents, promptLength, skipUnknownWords, defaults },
     {
-      name: "scenes-v0",
-      latents: { channels: 16, nativeSide: 8, pixelsPerLatent: 32, scalingFactor: 1, shiftFactor: 0, squareOnly: true },
+      name: "scenes-v1",
+      latents: { channels: 16, nativeSide: 8, pixelsPerLatent: 32, scalingFactor: 1, shiftFactor: 0, trainedSizes },
       promptLength: 24,
-      skipUnknownWords: true,
+      skipUnknownWords: false,
       defaults: { numInferenceSteps: 20, guidanceScale: 4, guidanceRescale: 0.7 },
     },
   );
@@ -43,7 +52,7 @@ test("loadModelLayout() reads an export of Stable Diffusion 1.5, which has no ge
         pixelsPerLatent: 8,
         scalingFactor: 0.18215,
         shiftFactor: 0,
-        squareOnly: false,
+        trainedSizes: [],
       },
       promptLength: 77,
       defaults: { numInferenceSteps: 50, guidanceScale: 7.5, guidanceRescale: 0 },

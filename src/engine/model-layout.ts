@@ -1,6 +1,7 @@
 import { basename, join, resolve } from "node:path";
 import { ConfigurationError } from "../core/errors.ts";
 import { loadConfigFile, loadOptionalConfigFile, type ConfigFile } from "./config-file.ts";
+import type { LatentSize } from "./latent-size.ts";
 
 /** What a request gets when it does not say; from the optional `generation_config.json` of the model. */
 export interface GenerationDefaults {
@@ -27,8 +28,8 @@ export interface ModelLayout {
     readonly pixelsPerLatent: number;
     readonly scalingFactor: number;
     readonly shiftFactor: number;
-    /** True: the model was trained on squares only, and repeats its subject in any other shape. */
-    readonly squareOnly: boolean;
+    /** The only grids that the model was trained on: in any other it repeats its subject. Empty: any. */
+    readonly trainedSizes: readonly LatentSize[];
   };
   /** Tokens per prompt. */
   readonly promptLength: number;
@@ -70,7 +71,7 @@ export async function loadModelLayout(folder: string): Promise<ModelLayout> {
       pixelsPerLatent: pixelsPerLatentOf(vae),
       scalingFactor: vae.number("scaling_factor", 0.18215),
       shiftFactor: vae.number("shift_factor", 0),
-      squareOnly: generation.boolean("square_only", false),
+      trainedSizes: trainedSizesOf(generation),
     },
     promptLength: textEncoder.number("max_position_embeddings"),
     skipUnknownWords: generation.boolean("skip_unknown_words", false),
@@ -80,6 +81,13 @@ export async function loadModelLayout(folder: string): Promise<ModelLayout> {
       guidanceRescale: generation.number("guidance_rescale", 0),
     },
   };
+}
+
+/** Pairs of width and height, in latents. */
+function trainedSizesOf(generation: ConfigFile): LatentSize[] {
+  const numbers = generation.numbers("trained_sizes") ?? [];
+  const widths = numbers.filter((_, index) => index % 2 === 0);
+  return widths.map((width, index) => ({ width, height: numbers[index * 2 + 1] ?? width }));
 }
 
 /** Each block of the decoder but the last doubles the size; our own models say it outright. */

@@ -37,7 +37,7 @@ export function findEngineWorker(): URL {
 
 /** The model that is shipped with the package. */
 export function shippedModelPath(): string {
-  return join(findPackageRoot(), "models", "scenes-v0");
+  return join(findPackageRoot(), "models", "scenes-v1");
 }
 
 /** The nearest folder above this file that has a `package.json`: the same from the source and from a bundle. */

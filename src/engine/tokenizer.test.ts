@@ -43,7 +43,7 @@ test("Tokenizer.encode() pads with the pad token, also when that is an object", 
 
 test("Tokenizer.encode() knows words, and names each unknown one once as it was written", async () => {
   const folder = join(shippedModelPath(), "tokenizer");
-  const prompt = "A RED  circle, naïve Bicycle & bicycle; Bicycle 42!";
+  const prompt = "A RED  circle, naïve Bicycle ~ bicycle ~ Bicycle 42~";
   const kept = await loadTokenizer(folder, { length: 12 });
   assert.deepEqual(kept.encode(prompt), {
     ids: [3, 47, 18, 2, 1, 1, 1, 1, 1, 1, 1, 1],

@@ -12,7 +12,7 @@ const mark: ImageMark = {
   seed: 42,
   width: 2,
   height: 1,
-  modelName: "scenes-v0",
+  modelName: "scenes-v1",
 };
 
 const plain = encodePng({ width: 2, height: 1, rgb: Uint8Array.of(255, 0, 0, 0, 0, 255) });
@@ -21,14 +21,14 @@ test("parametersText() writes prompt, negative prompt and settings as Stable Dif
   assert.equal(
     parametersText(mark),
     "a red circle, 東京 🎈\nNegative prompt: blurry\n" +
-      "Steps: 20, CFG scale: 7.5, Seed: 42, Size: 2x1, Model: scenes-v0, Version: mcp-image-server",
+      "Steps: 20, CFG scale: 7.5, Seed: 42, Size: 2x1, Model: scenes-v1, Version: mcp-image-server",
   );
 });
 
 test("parametersText() leaves out what was not given", () => {
   assert.equal(
     parametersText({ ...mark, negativePrompt: undefined, numInferenceSteps: undefined, guidanceScale: undefined }),
-    "a red circle, 東京 🎈\nSeed: 42, Size: 2x1, Model: scenes-v0, Version: mcp-image-server",
+    "a red circle, 東京 🎈\nSeed: 42, Size: 2x1, Model: scenes-v1, Version: mcp-image-server",
   );
 });
 
