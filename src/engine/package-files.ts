@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { dirname, extname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { extname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { ConfigurationError } from "../core/errors.ts";
+import { findPackageRoot } from "../core/package-root.ts";
 
 /** The one module of onnxruntime-web that imports no other package; the other two files lie beside it. */
 const RUNTIME_ENTRY = "ort.wasm.min.mjs";
@@ -38,16 +39,4 @@ export function findEngineWorker(): URL {
 /** The model that is shipped with the package. */
 export function shippedModelPath(): string {
   return join(findPackageRoot(), "models", "scenes-v1");
-}
-
-/** The nearest folder above this file that has a `package.json`: the same from the source and from a bundle. */
-function findPackageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) {
-    const parent = dirname(folder);
-    if (parent === folder)
-      throw new ConfigurationError("configuration_invalid", "Cannot find the package's own folder");
-    folder = parent;
-  }
-  return folder;
 }

@@ -3,7 +3,7 @@ import { listRoutes, type RouteName } from "./route-table.ts";
 /** The routes of one path, by method. */
 export interface MatchedPath {
   readonly routes: ReadonlyMap<string, RouteName>;
-  /** The segment that stands for the id, still encoded. */
+  /** The segment that stands for the part in braces, still encoded; empty when the path has none. */
   readonly imageId: string;
   /** For the Allow header. */
   readonly methods: readonly string[];
@@ -14,11 +14,18 @@ interface PathRoutes {
   readonly methods: string[];
 }
 
-const IMAGE_PATH = /^\/images\/([^/]+)(\/metadata)?$/;
+/** What stands around the one segment in braces. */
+interface PathPattern extends PathRoutes {
+  readonly start: string;
+  readonly end: string;
+}
+
+const PATTERN = /^([^{]*)\{\w+\}([^{]*)$/;
 
 /** Finds the routes of a path. One slash at the end makes no difference. */
 export class Router {
   readonly #paths = new Map<string, PathRoutes>();
+  readonly #patterns: readonly PathPattern[];
 
   constructor() {
     for (const { name, method, path } of listRoutes()) {
@@ -34,15 +41,22 @@ export class Router {
       this.#paths.set(key, entry);
     }
     for (const { methods } of this.#paths.values()) methods.push("OPTIONS");
+    this.#patterns = [...this.#paths].flatMap(([path, entry]) => {
+      const [, start, end] = PATTERN.exec(path) ?? [];
+      return start === undefined || end === undefined ? [] : [{ ...entry, start, end }];
+    });
   }
 
   match(path: string): MatchedPath | undefined {
     const trimmed = trimSlash(path);
     const direct = trimmed.includes("{") ? undefined : this.#paths.get(trimmed);
     if (direct !== undefined) return { ...direct, imageId: "" };
-    const [, imageId = "", tail = ""] = IMAGE_PATH.exec(trimmed) ?? [];
-    const entry = imageId === "" ? undefined : this.#paths.get(`/images/{image_id}${tail}`);
-    return entry && { ...entry, imageId };
+    for (const { start, end, routes, methods } of this.#patterns) {
+      if (!trimmed.startsWith(start) || !trimmed.endsWith(end)) continue;
+      const imageId = trimmed.slice(start.length, trimmed.length - end.length);
+      if (imageId !== "" && !imageId.includes("/")) return { routes, methods, imageId };
+    }
+    return undefined;
   }
 }
 
