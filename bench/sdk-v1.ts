@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { GenerateImageParams } from "../src/mcp/generate-image-params.ts";
+import type { GenerateImageParams } from "../src/images/generate-image-params.ts";
 
 /** The little of SDK v1 that we use. Its own types are there only once it is installed, which type checks need not be. */
 export interface SdkV1 {

@@ -21,4 +21,4 @@ export { GenerateImageTool } from "./mcp/generate-image-tool.ts";
 export {
   GenerateImageParams,
   GenerateImageResponse as GenerateImageResponseSchema,
-} from "./mcp/generate-image-params.ts";
+} from "./images/generate-image-params.ts";

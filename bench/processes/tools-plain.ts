@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { json } from "node:stream/consumers";
-import { GenerateImageParams, toGenerateImageRequest } from "../../src/mcp/generate-image-params.ts";
+import { GenerateImageParams, toGenerateImageRequest } from "../../src/images/generate-image-params.ts";
 import { createInstantApp } from "./instant-app.ts";
 import { listenPlain } from "./listen-plain.ts";
 

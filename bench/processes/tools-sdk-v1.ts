@@ -5,7 +5,7 @@ import {
   GenerateImageParams,
   GenerateImageResponse,
   toGenerateImageRequest,
-} from "../../src/mcp/generate-image-params.ts";
+} from "../../src/images/generate-image-params.ts";
 import { toImageResult } from "../../src/mcp/tool-result.ts";
 import { loadSdkV1, type SdkV1Server } from "../sdk-v1.ts";
 import { createInstantApp } from "./instant-app.ts";

@@ -16,7 +16,7 @@ export interface GenerateImageResponse {
 
 /** Who waits for a job. */
 export interface JobCaller {
-  /** Cancels the job. */
+  /** Cancels the job, as long as this caller waits for it. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: ImageProgress) => void;
 }
@@ -27,7 +27,7 @@ export interface JobControl {
   readonly report: (progress: ImageProgress) => void;
 }
 
-/** One generation and the caller that waits for it; another caller may take over. */
+/** One generation and the caller that waits for it; another caller may take over, or nobody wait. */
 export class ImageJob {
   readonly imageId: ImageId;
   readonly result: Promise<GenerateImageResponse>;
@@ -47,20 +47,29 @@ export class ImageJob {
     });
   }
 
-  /** Waits for the job on behalf of a caller; from now on the job tells and obeys this one alone. */
-  async serve(caller: JobCaller): Promise<GenerateImageResponse> {
+  /**
+   * Waits for the job on behalf of a caller; from now on the job tells and obeys this one alone. When `limit` comes
+   * first it gives `undefined`, and the job goes on for nobody.
+   */
+  async serve(caller: JobCaller, limit?: Promise<void>): Promise<GenerateImageResponse | undefined> {
     const isNew = caller !== this.#caller;
     this.#caller = caller;
     if (isNew && this.#progress !== undefined) caller.onProgress?.(this.#progress);
     const cancel = (): void => {
-      if (this.#caller === caller) this.#cancel.abort(caller.signal?.reason);
+      if (this.#caller === caller) this.cancel(caller.signal?.reason);
     };
     caller.signal?.addEventListener("abort", cancel, { once: true });
     if (caller.signal?.aborted) cancel();
     try {
-      return await this.result;
+      return await (limit === undefined ? this.result : Promise.race([this.result, limit.then(() => undefined)]));
     } finally {
       caller.signal?.removeEventListener("abort", cancel);
+      if (this.#caller === caller) this.#caller = {};
     }
+  }
+
+  /** Ends the job; its result rejects. */
+  cancel(reason?: unknown): void {
+    this.#cancel.abort(reason);
   }
 }

@@ -1,17 +1,20 @@
 import { systemClock, type Clock } from "../core/clock.ts";
-import { MCPImageError, StorageError, toMcpImageError } from "../core/errors.ts";
-import { createImageId, parseImageId, type ImageId } from "../core/image-id.ts";
+import { MCPImageError, toMcpImageError } from "../core/errors.ts";
+import { createImageId, parseImageId } from "../core/image-id.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
+import type { JsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
 import { getLogger, withLogFields } from "../logging/logger.ts";
-import type { FairQueue, Lease } from "../queue/fair-queue.ts";
+import type { FairQueue } from "../queue/fair-queue.ts";
 import type { AbstractStorage, FindImagesQuery, ImageRecord, StoredImage } from "../storage/abstract-storage.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
-import { AbandonedJobs } from "./abandoned-jobs.ts";
-import { drawImage } from "./draw-image.ts";
-import { ImageJob, type GenerateImageResponse, type JobCaller, type JobControl } from "./image-job.ts";
+import { ImageJob, type GenerateImageResponse, type JobCaller } from "./image-job.ts";
+import { JobBoard, type RunningJob } from "./job-board.ts";
+import { JobRunner } from "./job-runner.ts";
 import { LostCalls, toCallKey } from "./lost-calls.ts";
+import { toRunningMetadata } from "./running-metadata.ts";
+import { toVariations, type ImageVariation, type VariationOutcome } from "./variations.ts";
 
 export interface ImageServiceOptions {
   readonly storage: AbstractStorage;
@@ -36,6 +39,13 @@ export interface GenerateOptions extends JobCaller {
    * when it comes again soon, gets its picture.
    */
   readonly lostSignal?: AbortSignal;
+  /**
+   * After this time the answer is that of a running job: the same shape, with `metadata.status` "running". The job goes
+   * on, and its picture is found under the id. 0 answers as soon as the job is accepted. Default: waits to the end.
+   */
+  readonly maxWaitMs?: number;
+  /** Kept with the picture, beside what is known of its making. */
+  readonly facts?: JsonObject;
 }
 
 /** What the world learns of a stored picture: its record, where it is and until when. */
@@ -60,32 +70,36 @@ const logger = getLogger("images");
 export class ImageService {
   readonly ttlSeconds: number | undefined;
   readonly #storage: AbstractStorage;
-  readonly #generator: ImageGenerator;
-  readonly #queue: FairQueue;
   readonly #ensureServing: () => Promise<void>;
-  readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #jobs = new Set<Promise<unknown>>();
+  readonly #board = new JobBoard();
+  readonly #runningJobs = new Map<string, ImageJob>();
   readonly #lostCalls: LostCalls<ImageJob>;
-  readonly #abandonedJobs: AbandonedJobs;
+  readonly #runner: JobRunner;
   #draining = false;
 
   constructor(options: ImageServiceOptions) {
     this.#storage = options.storage;
-    this.#generator = options.generator;
-    this.#queue = options.queue;
     this.ttlSeconds = options.ttlSeconds;
     this.#ensureServing = options.ensureServing ?? (async () => undefined);
-    this.#metrics = options.metrics ?? noMetrics;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#lostCalls = new LostCalls({ clock: this.#clock });
-    this.#abandonedJobs = new AbandonedJobs({
+    this.#runner = new JobRunner({
+      storage: options.storage,
       generator: options.generator,
-      limitMs: (options.jobTimeoutSeconds ?? DEFAULT_JOB_TIMEOUT_SECONDS) * 1000,
+      queue: options.queue,
+      jobTimeoutMs: (options.jobTimeoutSeconds ?? DEFAULT_JOB_TIMEOUT_SECONDS) * 1000,
+      metrics: options.metrics ?? noMetrics,
       clock: this.#clock,
+      random: this.#random,
     });
+  }
+
+  /** The jobs of this process and where each is. */
+  get jobs(): Pick<JobBoard, "list" | "subscribe"> {
+    return this.#board;
   }
 
   /**
@@ -107,7 +121,32 @@ export class ImageService {
     // Stays after the answer was given: a connection may turn out to be lost only when the answer is sent.
     options.lostSignal?.addEventListener("abort", lose, { once: true });
     if (options.lostSignal?.aborted) lose();
-    return job.serve(options);
+    return this.#waitFor(job, options);
+  }
+
+  /**
+   * Draws a stored picture again with new seeds or other settings, up to 8 times. Each outcome stands for itself: some
+   * may have been refused by a full queue while others run. `undefined` when the picture is unknown or its time is over.
+   *
+   * @throws {ValidationError} `invalid_argument` for a count or seeds that do not fit, or a picture without settings
+   */
+  async vary(
+    imageId: string,
+    variation: ImageVariation,
+    options: GenerateOptions,
+  ): Promise<readonly VariationOutcome[] | undefined> {
+    const source = await this.getMetadata(imageId, options.signal);
+    if (source === undefined) return undefined;
+    const facts = { ...options.facts, varied_from: source.image_id };
+    return Promise.all(
+      toVariations(source, variation).map(async (request): Promise<VariationOutcome> => {
+        try {
+          return { ok: true, response: await this.generate(request, { ...options, facts }) };
+        } catch (error) {
+          return { ok: false, error: toMcpImageError(error) };
+        }
+      }),
+    );
   }
 
   /** The metadata of a picture, or `undefined` when it is unknown or its time is over. */
@@ -161,95 +200,70 @@ export class ImageService {
   /** Refuses new jobs from now on and resolves when the accepted ones have ended. */
   async drain(): Promise<void> {
     this.#draining = true;
-    await Promise.allSettled(this.#jobs);
-    await this.#abandonedJobs.close();
+    await Promise.allSettled(Array.from(this.#runningJobs.values(), async ({ result }) => result));
+    await this.#runner.close();
   }
 
   /** The job of an earlier call like this one whose caller was cut off, unless its picture is gone. */
   async #rejoin(key: string): Promise<ImageJob | undefined> {
     const job = this.#lostCalls.take(key);
     if (job === undefined) return undefined;
-    const isRunning = this.#jobs.has(job.result);
+    const isRunning = this.#runningJobs.has(job.imageId);
     if (!isRunning && (await this.getMetadata(job.imageId)) === undefined) return undefined;
     logger.info("call_joined", { image_id: job.imageId });
     return job;
   }
 
   #startJob(request: GenerateImageRequest, options: GenerateOptions): ImageJob {
-    const imageId = createImageId(this.#clock.nowMs(), this.#random);
-    const job = new ImageJob(imageId, options, async (control) =>
-      withLogFields({ image_id: imageId }, async () => this.#runJob(imageId, request, options.clientId, control)),
+    const startedAtMs = this.#clock.nowMs();
+    const imageId = createImageId(startedAtMs, this.#random);
+    const order = { imageId, request, clientId: options.clientId, facts: options.facts ?? {} };
+    this.#board.start(imageId, request, startedAtMs);
+    const job = new ImageJob(imageId, options, async ({ signal, report }) =>
+      withLogFields({ image_id: imageId }, async () => {
+        const tell: typeof report = (progress) => {
+          this.#board.report(imageId, progress);
+          report(progress);
+        };
+        const metadata = this.#toMetadata(await this.#runner.run(order, { signal, report: tell }));
+        return { url: metadata.url, image_id: imageId, metadata };
+      }),
     );
-    this.#jobs.add(job.result);
-    const forget = (): void => void this.#jobs.delete(job.result);
-    job.result.then(forget, forget);
+    this.#runningJobs.set(imageId, job);
+    const forget = (error?: MCPImageError): void => {
+      this.#runningJobs.delete(imageId);
+      this.#board.end(imageId, error);
+    };
+    job.result.then(
+      () => forget(),
+      (error: unknown) => forget(toMcpImageError(error)),
+    );
     return job;
   }
 
-  async #runJob(
-    imageId: ImageId,
-    request: GenerateImageRequest,
-    clientId: string,
-    control: JobControl,
-  ): Promise<GenerateImageResponse> {
-    let lease: Lease | undefined;
-    let isDrawing = false;
-    const report: JobControl["report"] = (progress) => {
-      isDrawing = progress.phase === "generating";
-      control.report(progress);
-    };
+  async #waitFor(job: ImageJob, options: GenerateOptions): Promise<GenerateImageResponse> {
+    const { maxWaitMs } = options;
+    const served = new AbortController();
+    const limit =
+      maxWaitMs === undefined ? undefined : this.#clock.sleep(maxWaitMs, served.signal).catch(() => undefined);
     try {
-      lease = await this.#queue.acquire(clientId, {
-        signal: control.signal,
-        onPosition: (position) => report({ phase: "queued", ...position }),
-      });
-      this.#metrics.queueLeft(lease.waitedMs / 1000);
-      const response = await this.#generateAndSave(imageId, request, { ...control, report }, lease);
-      lease.release();
-      return response;
-    } catch (error) {
-      const failure = toMcpImageError(error);
-      if (lease === undefined) this.#metrics.rejected(failure.code);
-      else this.#metrics.generationEnded(failure.code, 0);
-      const level = failure.code === "cancelled" || failure.retryable ? "warn" : "error";
-      logger[level]("generation_failed", { error: failure });
-      const mayStillRun = failure.details["maybe_running"] === true || (isDrawing && failure.code === "cancelled");
-      if (mayStillRun && lease !== undefined) this.#abandonedJobs.hold(lease);
-      else lease?.release({ isSample: false });
-      throw failure;
+      const response = await job.serve(options, limit);
+      if (response !== undefined) return response;
+    } finally {
+      served.abort();
     }
+    const running = this.#board.get(job.imageId);
+    // It ended in the very moment in which the time was over.
+    if (running === undefined) return job.result;
+    logger.info("call_answered_early", { image_id: job.imageId });
+    return this.#toRunningResponse(running);
   }
 
-  async #generateAndSave(
-    imageId: ImageId,
-    request: GenerateImageRequest,
-    { signal, report }: JobControl,
-    { waitedMs, ahead }: Lease,
-  ): Promise<GenerateImageResponse> {
-    const startedAtMs = this.#clock.monotonicMs();
-    const { imageData, metadata } = await drawImage(this.#generator, request, {
-      random: this.#random,
-      requestId: imageId,
-      signal,
-      onProgress: report,
-    });
-    report({ phase: "saving" });
-    const location = await this.#storage.saveImage(imageData, imageId, {
-      ...metadata,
-      queue_wait_seconds: roundSeconds(waitedMs),
-      queue_ahead: ahead,
-    });
-    const seconds = roundSeconds(this.#clock.monotonicMs() - startedAtMs);
-    this.#metrics.generationEnded("ok", seconds);
-    logger.info("image_generated", { size: imageData.length, seconds, seed: metadata["seed"] });
-    logger.debug("image_stored", { location });
-
-    const stored = await this.#storage.readRecord(imageId);
-    if (stored === undefined) {
-      throw new StorageError("storage_read_failed", `Cannot find image "${imageId}" right after it was stored`);
-    }
-    const response = this.#toMetadata(stored);
-    return { url: response.url, image_id: imageId, metadata: response };
+  #toRunningResponse(job: RunningJob): GenerateImageResponse {
+    const url = this.#storage.toImageUrl(job.imageId);
+    const expiresAt =
+      this.ttlSeconds === undefined ? null : new Date(job.startedAtMs + this.ttlSeconds * 1000).toISOString();
+    return { url, image_id: job.imageId, metadata: { ...toRunningMetadata(job), expires_at: expiresAt, url } };
   }
 
   #toMetadata(record: ImageRecord): ImageMetadata {
@@ -278,8 +292,4 @@ export class ImageService {
     const expiresAtMs = this.expiresAtMs(record);
     return expiresAtMs !== undefined && expiresAtMs <= this.#clock.nowMs();
   }
-}
-
-function roundSeconds(milliseconds: number): number {
-  return Math.round(milliseconds) / 1000;
 }

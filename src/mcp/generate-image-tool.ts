@@ -10,7 +10,7 @@ import {
   GenerateImageResponse,
   parseGenerateImageParams,
   toGenerateImageRequest,
-} from "./generate-image-params.ts";
+} from "../images/generate-image-params.ts";
 import type { McpConnection, McpFeature } from "./mcp-tool.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import { toErrorResult, toImageResult } from "./tool-result.ts";

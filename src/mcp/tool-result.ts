@@ -1,6 +1,6 @@
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import { toPublicError, type MCPImageError } from "../core/errors.ts";
-import type { GenerateImageResponse } from "./generate-image-params.ts";
+import type { GenerateImageResponse } from "../images/generate-image-params.ts";
 
 /**
  * The answer to a generation as a tool result: the same small JSON as structured content and as text, the URL as

@@ -6,7 +6,7 @@ import { isErrno, StorageError } from "../../core/errors.ts";
 import { IMAGE_FORMATS, sniffImageFormat } from "../../core/image-format.ts";
 import { systemRandom } from "../../core/random.ts";
 import { drawImage } from "../../images/draw-image.ts";
-import { parseGenerateImageParams, toGenerateImageRequest } from "../../mcp/generate-image-params.ts";
+import { parseGenerateImageParams, toGenerateImageRequest } from "../../images/generate-image-params.ts";
 import { prepareSettings, type CommandContext } from "../command-context.ts";
 import { EXIT } from "../exit-code.ts";
 import { ProgressLine } from "../progress-line.ts";

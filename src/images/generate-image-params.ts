@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { ValidationError } from "../core/errors.ts";
 import { isJsonObject } from "../core/json.ts";
-import type { GenerateImageResponse as ImageResponse } from "../images/image-job.ts";
+import type { GenerateImageResponse as ImageResponse } from "./image-job.ts";
 import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 import { GENERATION_DEFAULTS } from "../kserve/model-profiles.ts";
 
@@ -69,6 +69,11 @@ export const GenerateImageParams = z.strictObject({
 
 export type GenerateImageParams = z.output<typeof GenerateImageParams>;
 
+/** Settings of a picture that another one shall not share. */
+export const ImageOverrides = GenerateImageParams.omit({ seed: true }).partial();
+
+type ImageOverrides = z.output<typeof ImageOverrides>;
+
 /** The answer of `generate_image`; open, so that facts can be added. */
 export const GenerateImageResponse = z.looseObject({
   url: z.string().describe("Opens the picture in any browser, and in Markdown."),
@@ -103,27 +108,40 @@ const ALLOWED: Readonly<Record<Field, string>> = {
  * and never repeat a prompt
  */
 export function parseGenerateImageParams(argumentsOfCall: unknown): GenerateImageParams {
-  const given = withoutNulls(argumentsOfCall ?? {});
-  // Before zod, which would make a message of a hundred thousand names.
-  const unknown = findUnknown(given);
-  if (unknown.length > 0) throw toError(unknown);
-  const parsed = GenerateImageParams.safeParse(given);
-  if (parsed.success) return parsed.data;
-  throw toError(parsed.error.issues.map((issue) => toFault(issue, given)));
+  return parseParams(GenerateImageParams, argumentsOfCall);
+}
+
+/** The settings that shall differ from those of a stored picture, checked as above; the seed is not one of them. */
+export function parseImageOverrides(given: unknown): Partial<Omit<GenerateImageRequest, "seed">> {
+  return toSettings(parseParams(ImageOverrides, given));
 }
 
 /** What the image service is asked for; what the caller left out stays absent, and so does a seed of -1. */
 export function toGenerateImageRequest(params: GenerateImageParams): GenerateImageRequest {
-  const { prompt, negative_prompt, width, height, num_inference_steps, guidance_scale, seed } = params;
+  const { prompt, seed } = params;
+  return { ...toSettings(params), prompt, ...(seed !== undefined && seed !== -1 && { seed }) };
+}
+
+function toSettings(params: ImageOverrides): Partial<Omit<GenerateImageRequest, "seed">> {
+  const { prompt, negative_prompt, width, height, num_inference_steps, guidance_scale } = params;
   return {
-    prompt,
+    ...(prompt !== undefined && { prompt }),
     ...(negative_prompt !== undefined && { negativePrompt: negative_prompt }),
     ...(width !== undefined && { width }),
     ...(height !== undefined && { height }),
     ...(num_inference_steps !== undefined && { numInferenceSteps: num_inference_steps }),
     ...(guidance_scale !== undefined && { guidanceScale: guidance_scale }),
-    ...(seed !== undefined && seed !== -1 && { seed }),
   };
+}
+
+function parseParams<Schema extends z.ZodObject>(schema: Schema, argumentsOfCall: unknown): z.output<Schema> {
+  const given = withoutNulls(argumentsOfCall ?? {});
+  // Before zod, which would make a message of a hundred thousand names.
+  const unknown = findUnknown(given, Object.keys(schema.shape));
+  if (unknown.length > 0) throw toError(unknown);
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw toError(parsed.error.issues.map((issue) => toFault(issue, given)));
 }
 
 interface Fault {
@@ -150,10 +168,10 @@ function withoutNulls(given: unknown): unknown {
   };
 }
 
-function findUnknown(given: unknown): Fault[] {
+function findUnknown(given: unknown, known: readonly string[]): Fault[] {
   if (!isJsonObject(given)) return [];
-  const names = Object.keys(given).filter((name) => !isField(name));
-  const allowed = Object.keys(ALLOWED).join(", ");
+  const names = Object.keys(given).filter((name) => !known.includes(name));
+  const allowed = known.join(", ");
   return names.slice(0, MAX_FAULTS).map((name) => {
     const field = name.slice(0, MAX_QUOTED);
     return {

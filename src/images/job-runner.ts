@@ -1,0 +1,120 @@
+import type { Clock } from "../core/clock.ts";
+import { StorageError, toMcpImageError } from "../core/errors.ts";
+import type { ImageId } from "../core/image-id.ts";
+import type { JsonObject } from "../core/json.ts";
+import type { Random } from "../core/random.ts";
+import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
+import { getLogger } from "../logging/logger.ts";
+import type { FairQueue, Lease } from "../queue/fair-queue.ts";
+import type { AbstractStorage, ImageRecord } from "../storage/abstract-storage.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { AbandonedJobs } from "./abandoned-jobs.ts";
+import { drawImage } from "./draw-image.ts";
+import type { JobControl } from "./image-job.ts";
+
+export interface JobRunnerOptions {
+  readonly storage: AbstractStorage;
+  readonly generator: ImageGenerator;
+  readonly queue: FairQueue;
+  /** The longest that a job which was given up keeps its place. */
+  readonly jobTimeoutMs: number;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What is to be drawn, under which id, for whom. */
+export interface JobOrder {
+  readonly imageId: ImageId;
+  readonly request: GenerateImageRequest;
+  /** Whose turn in the queue this takes. */
+  readonly clientId: string;
+  /** Kept with the picture, beside what is known of its making. */
+  readonly facts: JsonObject;
+}
+
+const logger = getLogger("images");
+
+/** Takes a job through the queue, the generator and the storage. */
+export class JobRunner {
+  readonly #options: JobRunnerOptions;
+  readonly #abandonedJobs: AbandonedJobs;
+
+  constructor(options: JobRunnerOptions) {
+    this.#options = options;
+    const { generator, clock, jobTimeoutMs } = options;
+    this.#abandonedJobs = new AbandonedJobs({ generator, limitMs: jobTimeoutMs, clock });
+  }
+
+  /** The record of the stored picture. @throws {MCPImageError} logged and counted already */
+  async run(order: JobOrder, control: JobControl): Promise<ImageRecord> {
+    const { queue, metrics } = this.#options;
+    let lease: Lease | undefined;
+    let isDrawing = false;
+    const report: JobControl["report"] = (progress) => {
+      isDrawing = progress.phase === "generating";
+      control.report(progress);
+    };
+    try {
+      lease = await queue.acquire(order.clientId, {
+        signal: control.signal,
+        onPosition: (position) => report({ phase: "queued", ...position }),
+      });
+      metrics.queueLeft(lease.waitedMs / 1000);
+      const record = await this.#generateAndSave(order, { ...control, report }, lease);
+      lease.release();
+      return record;
+    } catch (error) {
+      const failure = toMcpImageError(error);
+      if (lease === undefined) metrics.rejected(failure.code);
+      else metrics.generationEnded(failure.code, 0);
+      const level = failure.code === "cancelled" || failure.retryable ? "warn" : "error";
+      logger[level]("generation_failed", { error: failure });
+      const mayStillRun = failure.details["maybe_running"] === true || (isDrawing && failure.code === "cancelled");
+      if (mayStillRun && lease !== undefined) this.#abandonedJobs.hold(lease);
+      else lease?.release({ isSample: false });
+      throw failure;
+    }
+  }
+
+  /** Resolves when nothing asks the generator any more. */
+  async close(): Promise<void> {
+    await this.#abandonedJobs.close();
+  }
+
+  async #generateAndSave(
+    { imageId, request, facts }: JobOrder,
+    { signal, report }: JobControl,
+    { waitedMs, ahead }: Lease,
+  ): Promise<ImageRecord> {
+    const { storage, generator, metrics, clock, random } = this.#options;
+    const startedAtMs = clock.monotonicMs();
+    const { imageData, metadata } = await drawImage(generator, request, {
+      random,
+      requestId: imageId,
+      signal,
+      onProgress: report,
+    });
+    report({ phase: "saving" });
+    const location = await storage.saveImage(imageData, imageId, {
+      ...metadata,
+      ...facts,
+      queue_wait_seconds: roundSeconds(waitedMs),
+      queue_ahead: ahead,
+    });
+    const seconds = roundSeconds(clock.monotonicMs() - startedAtMs);
+    metrics.generationEnded("ok", seconds);
+    logger.info("image_generated", { size: imageData.length, seconds, seed: metadata["seed"] });
+    logger.debug("image_stored", { location });
+
+    const stored = await storage.readRecord(imageId);
+    if (stored === undefined) {
+      throw new StorageError("storage_read_failed", `Cannot find image "${imageId}" right after it was stored`);
+    }
+    return stored;
+  }
+}
+
+function roundSeconds(milliseconds: number): number {
+  return Math.round(milliseconds) / 1000;
+}
