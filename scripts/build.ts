@@ -36,7 +36,7 @@ await build({
   format: "esm",
   platform: "node",
   target: "node22.19",
-  external: ["onnxruntime-web"],
+  external: ["onnxruntime-web", "sharp"],
   plugins: [englishOnly],
   legalComments: "linked",
   minifySyntax: true,

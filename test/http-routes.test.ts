@@ -11,6 +11,7 @@ import { FileStorage } from "../src/storage/file-storage.ts";
 import { createFakeClock, type FakeClock } from "../src/testing/fake-clock.ts";
 import { MockStorage } from "../src/testing/mock-storage.ts";
 import { createSampleImage } from "../src/testing/sample-images.ts";
+import { drawTestPicture } from "../src/testing/test-picture.ts";
 import { createPrometheusMetrics } from "../src/telemetry/metrics.ts";
 import { parseJson, startServer, type HttpAnswer, type TestServer } from "./http-support.ts";
 
@@ -480,10 +481,10 @@ test("a failing store is told in public words, with Retry-After when it knows on
 test("every curl line of docs/http-api.md works", async () => {
   const text = await readFile(new URL("../docs/http-api.md", import.meta.url), "utf8");
   const calls = [...text.matchAll(/^curl (?:.*-X (\w+) )?.*http:\/\/localhost:8000([^\s']*)/gm)];
-  assert.equal(calls.length, 7);
+  assert.equal(calls.length, 9);
   for (const [line, method = "GET", path = ""] of calls) {
     await using server = await startServer();
-    const id = await server.save();
+    const id = await server.save(drawTestPicture({ prompt: "a cat" }));
     const answer = await server.call(method, path.replace(/img_[0-9a-z]{26}/, id));
     assert.deepEqual([line, answer.status], [line, 200]);
   }

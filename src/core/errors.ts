@@ -227,6 +227,24 @@ export const ERROR_TABLE = {
     publicMessage: "The picture is larger than this server stores",
     remedy: "Ask for a smaller picture, or raise MAX_IMAGE_SIZE.",
   },
+  thumbnails_unavailable: {
+    httpStatus: 501,
+    retryable: false,
+    publicMessage: "This server makes no thumbnails and converts no pictures: the optional package sharp is missing",
+    remedy: "Run `npm install sharp` where mcp-image-server is installed, and ask again.",
+  },
+  thumbnails_busy: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "Too many thumbnails are waiting to be made",
+    remedy: "Ask again after the seconds that Retry-After says; those that were made are kept in memory.",
+  },
+  thumbnail_failed: {
+    httpStatus: 422,
+    retryable: false,
+    publicMessage: "The picture cannot be converted: it is damaged, or has more than 64 million pixels",
+    remedy: "Ask for the picture as it is stored; the log line thumbnail_failed has the cause.",
+  },
   storage_unavailable: {
     httpStatus: 503,
     retryable: true,

@@ -17,6 +17,8 @@ export interface HttpLimits {
   readonly cachePictureBytes: number;
   /** How late a deletion by another process may be seen. */
   readonly cacheRevalidateMs: number;
+  /** Of thumbnails and converted pictures kept in memory. */
+  readonly thumbnailCacheBytes: number;
   readonly healthCacheMs: number;
   readonly healthTimeoutMs: number;
 }
@@ -35,6 +37,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   cacheBytes: 64 * MIB,
   cachePictureBytes: 4 * MIB,
   cacheRevalidateMs: 2_000,
+  thumbnailCacheBytes: 16 * MIB,
   healthCacheMs: 3_000,
   healthTimeoutMs: 1_000,
 };

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { ImageService } from "../images/image-service.ts";
+import { PictureConverter } from "../images/picture-converter.ts";
 import { getLogger } from "../logging/logger.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { toBasePath, toBaseUrl, type ListenAddress } from "./base-url.ts";
@@ -16,12 +17,15 @@ import { RequestGuard, type GuardSettings } from "./request-guard.ts";
 import { createRouteHandlers, type MetricsPrinter, type ServiceIdentity } from "./route-handlers.ts";
 import { Router } from "./router.ts";
 import { ServerState } from "./server-state.ts";
+import { ThumbnailRoute } from "./thumbnail-route.ts";
 
 export interface HttpServerOptions extends GuardSettings {
   readonly images: ImageService;
   readonly mcp: McpHandler;
   readonly health: HealthChecks;
   readonly service: ServiceIdentity;
+  /** Makes thumbnails; default one that loads the optional package sharp on first use. */
+  readonly converter?: Pick<PictureConverter, "convert">;
   readonly metrics?: Metrics;
   /** Without it `/metrics` is not there. */
   readonly metricsPrinter?: MetricsPrinter;
@@ -57,6 +61,7 @@ const IDLE_CHECK_MS = 250;
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { images, mcp, service, publicBaseUrl, clock = systemClock, random = systemRandom } = options;
+  const { metrics = noMetrics, converter = new PictureConverter() } = options;
   const limits: HttpLimits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const state = new ServerState();
   const basePath = toBasePath(publicBaseUrl);
@@ -77,10 +82,19 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     cacheMs: limits.healthCacheMs,
     timeoutMs: limits.healthTimeoutMs,
   });
+  const pictures = new PictureRoute({ cache, clock, metrics });
   const handle = createRequestHandler({
     guard: new RequestGuard(options),
     router: new Router(),
-    pictures: new PictureRoute({ cache, clock, metrics: options.metrics ?? noMetrics }),
+    pictures,
+    thumbnails: new ThumbnailRoute({
+      cache,
+      pictures,
+      converter,
+      metrics,
+      clock,
+      maxBytes: limits.thumbnailCacheBytes,
+    }),
     handlers: createRouteHandlers({
       images,
       cache,

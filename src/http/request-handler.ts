@@ -1,10 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { MCPImageError, toMcpImageError, type ErrorCode } from "../core/errors.ts";
+import { parseImageId } from "../core/image-id.ts";
 import type { Random } from "../core/random.ts";
 import { getLogger, withLogFields } from "../logging/logger.ts";
 import { toErrorAnswer, type Answer } from "./answer.ts";
 import { Exchange } from "./exchange.ts";
-import { parsePicturePath, type PictureName, type PictureRoute } from "./picture-route.ts";
+import { decode, parsePicturePath, type PictureName, type PictureRoute } from "./picture-route.ts";
 import type { RequestGuard } from "./request-guard.ts";
 import { stripBasePath, toRequestTarget } from "./request-target.ts";
 import { toPreflightHeaders } from "./response-headers.ts";
@@ -12,6 +13,8 @@ import type { AnsweredRoute, RouteHandler } from "./route-handlers.ts";
 import type { RouteName } from "./route-table.ts";
 import type { MatchedPath, Router } from "./router.ts";
 import type { ServerState } from "./server-state.ts";
+import { parseFormatQuery, parseThumbnailQuery } from "./thumbnail-query.ts";
+import type { ThumbnailRoute } from "./thumbnail-route.ts";
 
 /** Answers MCP over HTTP; writes the response itself. */
 export type McpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
@@ -20,6 +23,7 @@ export interface RequestHandlerOptions {
   readonly guard: RequestGuard;
   readonly router: Router;
   readonly pictures: PictureRoute;
+  readonly thumbnails: ThumbnailRoute;
   readonly handlers: Readonly<Record<AnsweredRoute, RouteHandler>>;
   readonly mcp: McpHandler;
   readonly state: ServerState;
@@ -60,7 +64,8 @@ class RequestHandler {
     }
     const localPath = stripBasePath(path, this.#options.basePath);
     const picture = isRead(exchange) ? toPictureName(path, localPath) : undefined;
-    if (picture !== undefined && !exchange.hasBody && this.#options.pictures.serveFromMemory(exchange, picture)) {
+    const isPlain = query === "" && !exchange.hasBody;
+    if (picture !== undefined && isPlain && this.#options.pictures.serveFromMemory(exchange, picture)) {
       logEnd(exchange, path);
       return;
     }
@@ -97,7 +102,7 @@ class RequestHandler {
   }
 
   async #route(exchange: Exchange, { path, localPath, query, picture }: Target): Promise<Answer | undefined> {
-    const { router, pictures, handlers, maxBodyBytes } = this.#options;
+    const { router, pictures, thumbnails, handlers, maxBodyBytes } = this.#options;
     const matched = (localPath === undefined ? undefined : router.match(localPath)) ?? router.match(path);
     if (matched === undefined) throw new MCPImageError("not_found", "No route has this path");
     if (exchange.method === "OPTIONS") return toOptionsAnswer(exchange, matched);
@@ -113,9 +118,17 @@ class RequestHandler {
     if (Number(exchange.headers["content-length"] ?? 0) > maxBodyBytes) {
       throw new MCPImageError("payload_too_large", "The body is too large");
     }
+    if (name === "getThumbnail") {
+      const parsed = parseImageId(decode(matched.imageId));
+      if (parsed === undefined) throw unknownId();
+      return thumbnails.serve(exchange, { imageId: parsed.id, extension: undefined }, parseThumbnailQuery(query));
+    }
     if (name !== "getImage") return handlers[name]({ exchange, imageId: matched.imageId, query });
-    if (picture === undefined) throw new MCPImageError("image_not_found", "The id is none of ours");
-    return pictures.serve(exchange, picture);
+    if (picture === undefined) throw unknownId();
+    const conversion = parseFormatQuery(query);
+    return conversion === undefined
+      ? pictures.serve(exchange, picture)
+      : thumbnails.serve(exchange, picture, conversion);
   }
 
   #fail(exchange: Exchange, error: unknown): void {
@@ -135,11 +148,15 @@ interface Target {
   readonly picture: PictureName | undefined;
 }
 
+function unknownId(): MCPImageError {
+  return new MCPImageError("image_not_found", "The id is none of ours");
+}
+
 function isRead({ method }: Exchange): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-function isMcp(name: RouteName): name is Exclude<OwnWriter, "getImage"> {
+function isMcp(name: RouteName): name is Exclude<OwnWriter, "getImage" | "getThumbnail"> {
   return name === "postMcp" || name === "getMcp" || name === "deleteMcp";
 }
 

@@ -35,7 +35,7 @@ export interface RouteRequest {
 export type RouteHandler = (request: RouteRequest) => Answer | Promise<Answer>;
 
 /** The routes that give back an answer; the others write it themselves. */
-export type AnsweredRoute = Exclude<RouteName, "getImage" | "postMcp" | "getMcp" | "deleteMcp">;
+export type AnsweredRoute = Exclude<RouteName, "getImage" | "getThumbnail" | "postMcp" | "getMcp" | "deleteMcp">;
 
 export interface RouteHandlersOptions {
   readonly images: Pick<ImageService, "getMetadata" | "listImages" | "deleteImage" | "cleanupExpired" | "ttlSeconds">;

@@ -46,6 +46,14 @@ export const listQuerySchema = z.object({
   cursor: z.string().optional().describe("Where the page begins; take it from the Link header of the page before"),
 });
 
+/** Pixels of the longer edge: few sizes, so that nobody can have one picture converted a thousand times. */
+export const THUMBNAIL_SIZES = [64, 128, 256, 512, 1024] as const;
+export const DEFAULT_THUMBNAIL_SIZE = 256;
+/** AVIF is not among them: it takes half a second of CPU a picture. */
+export const CONVERTED_FORMATS = ["webp", "jpeg", "png"] as const;
+
+const convertedFormat = z.enum(CONVERTED_FORMATS);
+
 export const errorSchema = z.object({
   error: z.string().describe("A code that does not change"),
   message: z.string(),
@@ -60,10 +68,44 @@ export const ROUTES = {
   getImage: {
     method: "GET",
     path: "/images/{image_id}",
-    summary: "The picture. With `.png`, `.jpg` or `.webp` behind the id it must be of that format.",
+    summary:
+      "The picture. With `.png`, `.jpg` or `.webp` behind the id it must be of that format; `format` converts it.",
     tag: "Pictures",
+    query: z.object({
+      format: convertedFormat.optional().describe("Converts the picture when it is stored in another format"),
+    }),
     success: { status: 200, description: "The bytes exactly as they were stored", contentTypes: PICTURE_TYPES },
-    errors: ["image_not_found", "precondition_failed", "range_not_satisfiable"],
+    errors: [
+      "invalid_argument",
+      "image_not_found",
+      "precondition_failed",
+      "range_not_satisfiable",
+      "thumbnail_failed",
+      "thumbnails_unavailable",
+      "thumbnails_busy",
+    ],
+  },
+  getThumbnail: {
+    method: "GET",
+    path: "/images/{image_id}/thumbnail",
+    summary: "The picture made smaller, its proportions kept; never made larger.",
+    tag: "Pictures",
+    query: z.object({
+      size: z
+        .union(THUMBNAIL_SIZES.map((size) => z.literal(size)))
+        .default(DEFAULT_THUMBNAIL_SIZE)
+        .describe("The longer edge in pixels"),
+      format: convertedFormat.default("webp").describe("The format of the answer"),
+    }),
+    success: { status: 200, description: "The thumbnail", contentTypes: PICTURE_TYPES },
+    errors: [
+      "invalid_argument",
+      "image_not_found",
+      "precondition_failed",
+      "thumbnail_failed",
+      "thumbnails_unavailable",
+      "thumbnails_busy",
+    ],
   },
   listImages: {
     method: "GET",
