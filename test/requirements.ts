@@ -29,6 +29,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     "a hostile id or prefix reaches no file outside the root",
     "a full disk, a missing bucket or a removed folder is a StorageError with the reason, and nothing is half done",
     "MockStorage keeps images and metadata in memory, for tests to look at",
+    "keepImage(imageId, keep) keeps a picture from expiry, cleanup and eviction in every process, and releases it again",
   ]),
   ...clauses("KSERVE", [
     "KServeClient(endpoint, modelName, timeout, maxRetries) accepts the endpoint in any usual form",

@@ -158,3 +158,15 @@ test("PictureCache.loadHead() counts as a look at the store, so that a picture i
   assert.deepEqual(cache.getFresh(id)?.imageData, storage.images.get(id));
   assert.equal(storage.imageReads, 1);
 });
+
+test("PictureCache learns from the store that a picture is kept, and reads it no second time", async () => {
+  const { clock, storage, cache, save } = createSetting();
+  const id = await save(500);
+  await cache.load(id);
+  await storage.keepImage(id, true);
+  await clock.advance(11_000);
+  assert.equal(cache.getFresh(id), undefined);
+  assert.equal((await cache.load(id))?.head.expiresAtMs, Infinity);
+  assert.equal(cache.getFresh(id)?.head.expiresAtMs, Infinity);
+  assert.equal(storage.imageReads, 1);
+});

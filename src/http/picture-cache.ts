@@ -19,7 +19,8 @@ export interface PictureCacheOptions {
 }
 
 interface Entry {
-  readonly head: PictureHead;
+  /** Changes when the picture is kept or released: with its time, not with its bytes. */
+  head: PictureHead;
   readonly held: Buffer | WeakBuffer;
   checkedAtMs: number;
 }
@@ -82,7 +83,10 @@ export class PictureCache {
     const metadata = await this.#options.images.getMetadata(imageId);
     const head = metadata && toPictureHead(metadata, this.#options.images.expiresAtMs(metadata));
     const entry = this.#getEntry(imageId);
-    if (entry !== undefined && entry.head.sha256 === head?.sha256) entry.checkedAtMs = startedAtMs;
+    if (entry !== undefined && head !== undefined && entry.head.sha256 === head.sha256) {
+      entry.checkedAtMs = startedAtMs;
+      entry.head = head;
+    }
     return head;
   }
 
@@ -101,7 +105,7 @@ export class PictureCache {
     const known = entry && toPicture(entry);
     if (entry !== undefined && known !== undefined) {
       const head = await this.loadHead(imageId);
-      if (head?.sha256 === entry.head.sha256) return known;
+      if (head?.sha256 === entry.head.sha256) return { head, imageData: known.imageData };
       if (!load.isForgotten) this.#drop(imageId);
       if (head === undefined) return undefined;
     }

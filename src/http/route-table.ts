@@ -33,6 +33,7 @@ export const imageMetadataSchema = z
     url: z.string().meta({ format: "uri" }),
     created_at: z.string().meta({ format: "date-time" }),
     expires_at: z.string().meta({ format: "date-time" }).nullable().describe("null when the picture never expires"),
+    kept: z.literal(true).optional().describe("true while the picture is kept from expiry"),
     size: z.int().describe("Bytes of the picture"),
     format: z.enum(["png", "jpeg", "webp"]),
     mime_type: z.string(),

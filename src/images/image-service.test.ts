@@ -151,3 +151,24 @@ test("ImageService.drain() waits for accepted jobs and refuses new ones", async 
   await drain;
   assert.equal(drained, true);
 });
+
+test("ImageService.keepImage() lifts the time to live from a picture, and lays it on again", async () => {
+  const { images, clock } = createImageServiceBench({ ttlSeconds: 60 });
+  const { image_id: kept } = await images.generate({ prompt: "x" }, { clientId: "a" });
+  const { image_id: late } = await images.generate({ prompt: "x" }, { clientId: "a" });
+  assert.partialDeepStrictEqual(await images.keepImage(kept, true), { image_id: kept, kept: true, expires_at: null });
+  await clock.advance(60_000);
+  assert.equal(await images.keepImage(late, true), undefined);
+  assert.equal(await images.cleanupExpired(), 0);
+  await clock.advance(1);
+  assert.equal(await images.cleanupExpired(), 1);
+  assert.equal((await images.getImage(kept))?.record.image_id, kept);
+  assert.deepEqual(
+    (await images.listImages()).images.map((image) => image.image_id),
+    [kept],
+  );
+  const released = await images.keepImage(kept, false);
+  assert.equal(released?.expires_at, "2026-01-01T00:01:00.000Z");
+  assert.equal(await images.getImage(kept), undefined);
+  assert.equal(await images.keepImage(kept, true), undefined);
+});

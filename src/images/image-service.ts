@@ -152,16 +152,29 @@ export class ImageService {
   /** The metadata of a picture, or `undefined` when it is unknown or its time is over. */
   async getMetadata(imageId: string, signal?: AbortSignal): Promise<ImageMetadata | undefined> {
     await this.#ensureServing();
-    if (this.#isExpiredId(imageId)) return undefined;
     const record = await this.#storage.readRecord(imageId, { ...(signal && { signal }) });
     return record && !this.#isExpired(record) ? this.#toMetadata(record) : undefined;
   }
 
   /** The picture itself, or `undefined` when it is unknown or its time is over. */
   async getImage(imageId: string, signal?: AbortSignal): Promise<StoredImage | undefined> {
-    if (this.#isExpiredId(imageId)) return undefined;
+    // The time in the id is over, unless the picture is kept: that costs no read of it.
+    if (this.#isExpiredId(imageId) && (await this.getMetadata(imageId, signal)) === undefined) return undefined;
     const image = await this.#storage.readImage(imageId, { ...(signal && { signal }) });
     return image && !this.#isExpired(image.record) ? image : undefined;
+  }
+
+  /**
+   * Keeps a picture for good, or lets its time to live count again, and gives its metadata after that: of one whose
+   * time is over once it is released, `expires_at` lies in the past. `undefined` when it is unknown or expired.
+   */
+  async keepImage(imageId: string, keep: boolean, signal?: AbortSignal): Promise<ImageMetadata | undefined> {
+    const options = { ...(signal && { signal }) };
+    if ((await this.getMetadata(imageId, signal)) === undefined) return undefined;
+    if (!(await this.#storage.keepImage(imageId, keep, options))) return undefined;
+    logger.info(keep ? "image_kept" : "image_released", { image_id: imageId });
+    const record = await this.#storage.readRecord(imageId, options);
+    return record && this.#toMetadata(record);
   }
 
   /** One page of pictures that have not expired, newest first. */
@@ -276,12 +289,14 @@ export class ImageService {
     };
   }
 
-  /** When the picture expires; `undefined` when it never does. */
+  /** When the picture expires; `undefined` when it never does, as it is kept or as nothing expires. */
   expiresAtMs(record: ImageRecord): number | undefined {
-    return this.ttlSeconds === undefined ? undefined : Date.parse(record.created_at) + this.ttlSeconds * 1000;
+    return this.ttlSeconds === undefined || record.kept
+      ? undefined
+      : Date.parse(record.created_at) + this.ttlSeconds * 1000;
   }
 
-  /** True when the id alone tells that the picture's time is over; spares the store a question. */
+  /** True when the id tells that the picture's time is over, if it is not kept. */
   #isExpiredId(imageId: string): boolean {
     const parsed = parseImageId(imageId);
     if (parsed?.kind !== "current" || this.ttlSeconds === undefined) return false;

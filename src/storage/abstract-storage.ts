@@ -14,6 +14,8 @@ export interface ImageRecord extends JsonObject {
   readonly format: ImageFormat;
   /** SHA-256 of the picture, hexadecimal: the strong ETag. */
   readonly sha256: string;
+  /** True while the picture is kept: no time to live ends it. Told with each read, not part of the document. */
+  readonly kept?: true;
 }
 
 /** A picture with its record. */
@@ -29,7 +31,7 @@ export interface FindImagesQuery {
   readonly limit?: number;
   /** `nextCursor` of the page before: the listing goes on behind that id, whether it still exists or not. */
   readonly cursor?: string;
-  /** Leaves out pictures created at or before this time; the listing stops there. */
+  /** Leaves out pictures created at or before this time, but not kept ones. */
   readonly createdAfterMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -89,6 +91,12 @@ export abstract class AbstractStorage implements AsyncDisposable {
   /** The record alone, or `undefined`. Costs no read of the picture. */
   abstract readRecord(imageId: string, options?: OperationOptions): Promise<ImageRecord | undefined>;
 
+  /**
+   * Keeps a picture from expiry, cleanup and eviction, or no longer; false when there is no such picture.
+   * Holds for every process of the store once it is answered. Deleting works on a kept picture as on any.
+   */
+  abstract keepImage(imageId: string, keep: boolean, options?: OperationOptions): Promise<boolean>;
+
   /** True when this call deleted the picture, false when there was none. */
   abstract deleteImage(imageId: string, options?: OperationOptions): Promise<boolean>;
 
@@ -100,7 +108,7 @@ export abstract class AbstractStorage implements AsyncDisposable {
   abstract findImages(query?: FindImagesQuery): Promise<ImagePage>;
 
   /**
-   * Deletes pictures older than `ttlSeconds` and gives how many. What cannot be deleted is logged and skipped.
+   * Deletes pictures older than `ttlSeconds` that are not kept and gives how many. What cannot be deleted is logged and skipped.
    * Several may run at once. An aborted run rejects; the next one finishes it.
    *
    * @throws {StorageError} `storage_list_failed` when nothing could be listed

@@ -5,7 +5,7 @@ import { systemRandom } from "../core/random.ts";
 const TEMPORARY_NAME = /^\.mcp-image-[0-9a-f]{24}\.tmp$/;
 
 /** What a file system without hard links answers. */
-const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"] as const;
+export const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"] as const;
 /** What a platform answers that cannot flush a folder (Windows, some network and FUSE file systems). */
 const NO_FOLDER_SYNC = ["EPERM", "EISDIR", "EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"] as const;
 

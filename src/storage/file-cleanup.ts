@@ -4,6 +4,7 @@ import { isErrno } from "../core/errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { removeFile } from "./durable-file.ts";
 import { readFiles, readRoot, readSlots, type ListedFiles, type TimeFolder } from "./file-folders.ts";
+import { KEPT_FOLDER } from "./file-layout.ts";
 import type { LegacyFiles } from "./legacy-files.ts";
 import { mapConcurrently } from "./map-concurrently.ts";
 
@@ -12,6 +13,8 @@ const DELETE_CONCURRENCY = 16;
 const LEFTOVER_AGE_MS = 10 * 60 * 1000;
 /** Young folders that one cleanup looks through for leftovers; the next goes on behind them. */
 const SWEPT_FOLDERS = 8;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const BEHIND_EVERY_TIME_MS = 2 ** 49;
 
 export interface CleanupOptions {
   readonly nowMs: number;
@@ -30,8 +33,8 @@ export class FileCleaner {
   readonly #root: string;
   readonly #legacy: LegacyFiles;
   readonly #logger: Logger;
-  /** Start of the youngest folder that was swept last; the sweep goes from old to young, then from the start. */
-  #sweptUntilMs = Number.NEGATIVE_INFINITY;
+  /** The folder that was swept last; the sweep goes from old to young, then through what is kept, then from the start. */
+  #swept = Number.NEGATIVE_INFINITY;
 
   constructor(root: string, legacy: LegacyFiles, logger: Logger) {
     this.#root = root;
@@ -41,7 +44,7 @@ export class FileCleaner {
 
   /** Gives how many pictures were deleted. @throws a system error when the root cannot be listed */
   async run(options: CleanupOptions): Promise<number> {
-    const { days, files } = await readRoot(this.#root);
+    const { days, files, kept } = await readRoot(this.#root);
     const expiredLegacy = await this.#legacy.listExpired(files.images, options.cutoffMs);
     let deleted = await this.#deleteImages(this.#root, { ...files, images: expiredLegacy }, options);
     await this.#sweepLeftovers(this.#root, { ...files, records: [] }, options);
@@ -49,7 +52,9 @@ export class FileCleaner {
       if (day.startMs >= options.cutoffMs) break;
       deleted += await this.#cleanDay(day, options);
     }
-    await this.#sweepYoungFolders(days, options);
+    if (kept !== undefined)
+      await this.#sweepLeftovers(join(this.#root, KEPT_FOLDER), { ...kept.files, records: [] }, options);
+    await this.#sweepYoungFolders([...days, ...(kept?.days ?? [])], options);
     return deleted;
   }
 
@@ -94,16 +99,16 @@ export class FileCleaner {
   async #sweepYoungFolders(days: readonly TimeFolder[], options: CleanupOptions): Promise<void> {
     let left = SWEPT_FOLDERS;
     for (const day of days) {
-      if (day.endMs <= Math.max(this.#sweptUntilMs, options.cutoffMs)) continue;
+      if (toSweepPosition(day) + DAY_MS <= this.#swept || isExpired(day, options)) continue;
       for (const slot of await this.#readSlots(day)) {
-        if (slot.startMs <= this.#sweptUntilMs || slot.endMs <= options.cutoffMs) continue;
+        if (toSweepPosition(slot) <= this.#swept || isExpired(slot, options)) continue;
         if (left === 0) return;
         left--;
         await this.#sweepLeftovers(slot.path, await this.#readFiles(slot), options);
-        this.#sweptUntilMs = slot.startMs;
+        this.#swept = toSweepPosition(slot);
       }
     }
-    this.#sweptUntilMs = Number.NEGATIVE_INFINITY;
+    this.#swept = Number.NEGATIVE_INFINITY;
   }
 
   /** Removes old temporary files, and old records without a picture. */
@@ -147,4 +152,13 @@ export class FileCleaner {
       return nothing;
     }
   }
+}
+
+function isExpired({ isKept, endMs }: TimeFolder, { cutoffMs }: CleanupOptions): boolean {
+  return !isKept && endMs <= cutoffMs;
+}
+
+/** Grows from folder to folder of a sweep. */
+function toSweepPosition({ isKept, startMs }: TimeFolder): number {
+  return isKept ? BEHIND_EVERY_TIME_MS + startMs : startMs;
 }

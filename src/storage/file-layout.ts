@@ -4,10 +4,13 @@ import { parseImageId, type ImageId, type ParsedImageId } from "../core/image-id
 
 /**
  * How pictures lie in a folder: `<root>/YYYY-MM-DD/HH-m0/<id>.png` beside `<id>.json`, one folder for ten minutes of
- * UTC, computed from the id. Folders of that span stay small enough to list, and expire as a whole.
+ * UTC, computed from the id. Folders of that span stay small enough to list, and expire as a whole. Kept pictures lie
+ * in the same way under `<root>/kept`, where nothing expires.
  */
 const SLOT_MS = 10 * 60 * 1000;
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** The folder of the root that holds what is kept. */
+export const KEPT_FOLDER = "kept";
 
 /** Years above 9999 have a sign and six digits, as in ISO 8601; an id's time can reach the year 10889. */
 const DAY_NAME = /^(?:\d{4}|\+\d{6})-\d{2}-\d{2}$/;
@@ -16,7 +19,8 @@ const SLOT_NAME = /^(?:[01]\d|2[0-3])-[0-5]0$/;
 /** Where the files of one image are. The only way from an id to a path. */
 export interface ImagePlace {
   readonly id: ImageId;
-  /** From the folder of the day to the folder that holds the files; empty for the flat layout. */
+  readonly isKept: boolean;
+  /** From below the root to the folder that holds the files. */
   readonly folders: readonly string[];
   /** Holds the files. */
   readonly folder: string;
@@ -26,29 +30,20 @@ export interface ImagePlace {
   readonly formats: readonly ImageFormat[];
 }
 
-export function toImagePlace(root: string, image: ParsedImageId): ImagePlace {
+export function toImagePlace(root: string, image: ParsedImageId, isKept = false): ImagePlace {
   const { id } = image;
+  const top = isKept ? join(root, KEPT_FOLDER) : root;
+  const folders = isKept ? [top] : [];
   if (image.kind === "legacy") {
-    return {
-      id,
-      folders: [],
-      folder: root,
-      createdAtMs: undefined,
-      recordPath: join(root, `${id}.json`),
-      formats: ["png"],
-    };
+    const recordPath = join(top, `${id}.json`);
+    return { id, isKept, folders, folder: top, createdAtMs: undefined, recordPath, formats: ["png"] };
   }
-  const day = join(root, toDayName(image.createdAtMs));
-  const folder = join(day, toSlotName(image.createdAtMs));
+  const { createdAtMs } = image;
+  const day = join(top, toDayName(createdAtMs));
+  const folder = join(day, toSlotName(createdAtMs));
   const recordPath = join(folder, `${id}.json`);
-  return {
-    id,
-    folders: [day, folder],
-    folder,
-    createdAtMs: image.createdAtMs,
-    recordPath,
-    formats: ["png", "jpeg", "webp"],
-  };
+  folders.push(day, folder);
+  return { id, isKept, folders, folder, createdAtMs, recordPath, formats: ["png", "jpeg", "webp"] };
 }
 
 export function toImagePath(place: ImagePlace, format: ImageFormat): string {

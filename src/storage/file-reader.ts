@@ -6,7 +6,7 @@ import type { ImageId } from "../core/image-id.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { ImageRecord, StoredImage } from "./abstract-storage.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
-import { MAX_RECORD_BYTES, parseJsonObject, parseRecord, recoverRecord } from "./image-record.ts";
+import { MAX_RECORD_BYTES, parseJsonObject, parseRecord, recoverRecord, toKeptRecord } from "./image-record.ts";
 
 /** JSON characters of the records that are kept in memory. */
 const RECORD_CACHE_SIZE = 16 * 1024 * 1024;
@@ -37,6 +37,11 @@ export class FileReader {
     this.#records.set(id, { record, cost: recordText.length });
   }
 
+  /** Forgets a picture that is gone. */
+  forget(id: ImageId): void {
+    this.#records.delete(id);
+  }
+
   /** The record of a picture that lies whole on the disk now. */
   async readRecord(place: ImagePlace): Promise<ImageRecord | undefined> {
     const found = await this.#findImage(place);
@@ -45,7 +50,8 @@ export class FileReader {
 
   /** The record of a picture whose name was just listed; asks the disk only when the record is not cached. */
   async readListedRecord(place: ImagePlace): Promise<ImageRecord | undefined> {
-    return this.#records.get(place.id)?.record ?? (await this.readRecord(place));
+    const cached = this.#records.get(place.id);
+    return cached === undefined ? this.readRecord(place) : toTold(place, cached.record);
   }
 
   async readImage(place: ImagePlace): Promise<StoredImage | undefined> {
@@ -57,7 +63,6 @@ export class FileReader {
       const record = await this.#readRecordOf(place, { format, size: imageData.length, modifiedAtMs }, imageData);
       return record && { record, imageData };
     }
-    this.#records.delete(place.id);
     return undefined;
   }
 
@@ -80,14 +85,14 @@ export class FileReader {
         if (!isErrno(error, "ENOENT")) throw error;
       }
     }
-    this.#records.delete(place.id);
     return undefined;
   }
 
   /** `undefined` for a picture that is not as long as its record says: a half image is never shown. */
   async #readRecordOf(place: ImagePlace, found: FoundImage, imageData?: Buffer): Promise<ImageRecord | undefined> {
     const record = await this.#loadRecord(place, found, imageData);
-    if (record === undefined || (record.size === found.size && record.format === found.format)) return record;
+    if (record === undefined) return undefined;
+    if (record.size === found.size && record.format === found.format) return toTold(place, record);
     this.#records.delete(place.id);
     this.#logger.error("image_damaged", { image_id: place.id, size: found.size, expected_size: record.size });
     return undefined;
@@ -114,6 +119,10 @@ export class FileReader {
     const cached = this.#records.get(place.id);
     return cached === undefined ? place.formats : [cached.record.format];
   }
+}
+
+function toTold(place: ImagePlace, record: ImageRecord): ImageRecord {
+  return place.isKept ? toKeptRecord(record) : record;
 }
 
 /** Whether the folders on the way to a picture are real ones, or a link that somebody planted is among them. */

@@ -20,7 +20,8 @@ import { toFileStorageError, type FailedOperation } from "./file-errors.ts";
 import { toImagePlace, type ImagePlace } from "./file-layout.ts";
 import { listFiles } from "./file-listing.ts";
 import { probeFolder } from "./file-probe.ts";
-import { FileReader } from "./file-reader.ts";
+import { checkFolders, FileReader } from "./file-reader.ts";
+import { moveImageFiles, removeEmptyFolders } from "./file-keeper.ts";
 import { deleteImageFiles, FileWriter } from "./file-writer.ts";
 import { parseQuery, toCutoffMs } from "./find-query.ts";
 import { prepareImage } from "./image-record.ts";
@@ -70,15 +71,25 @@ export class FileStorage extends AbstractStorage {
   }
 
   override async readImage(imageId: string, { signal }: OperationOptions = {}): Promise<StoredImage | undefined> {
-    return this.#runOnImage("storage_read_failed", "Cannot read image", imageId, signal, async (place) =>
-      this.#reader.readImage(place),
+    return this.#runOnImage("storage_read_failed", "Cannot read image", imageId, signal, async (...places) =>
+      this.#readFrom(places, async (place) => this.#reader.readImage(place)),
     );
   }
 
   override async readRecord(imageId: string, { signal }: OperationOptions = {}): Promise<ImageRecord | undefined> {
-    return this.#runOnImage("storage_read_failed", "Cannot read record", imageId, signal, async (place) =>
-      this.#reader.readRecord(place),
+    return this.#runOnImage("storage_read_failed", "Cannot read record", imageId, signal, async (...places) =>
+      this.#readFrom(places, async (place) => this.#reader.readRecord(place)),
     );
+  }
+
+  override async keepImage(imageId: string, keep: boolean, { signal }: OperationOptions = {}): Promise<boolean> {
+    const action = keep ? "Cannot keep image" : "Cannot release image";
+    const moved = await this.#runOnImage("storage_write_failed", action, imageId, signal, async (place, kept) => {
+      const isMoved = await (keep ? moveImageFiles(place, kept) : moveImageFiles(kept, place));
+      if (isMoved && !keep) await removeEmptyFolders(kept);
+      return isMoved || undefined;
+    });
+    return moved ?? false;
   }
 
   override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
@@ -87,7 +98,12 @@ export class FileStorage extends AbstractStorage {
       "Cannot delete image",
       imageId,
       signal,
-      async (place) => (await deleteImageFiles(place)) || undefined,
+      async (place, kept) => {
+        const isDeleted = await deleteImageFiles(place);
+        const isKeptDeleted = await deleteImageFiles(kept);
+        if (isKeptDeleted) await removeEmptyFolders(kept);
+        return isDeleted || isKeptDeleted || undefined;
+      },
     );
     return deleted ?? false;
   }
@@ -125,17 +141,30 @@ export class FileStorage extends AbstractStorage {
     message: string,
     imageId: string,
     signal: AbortSignal | undefined,
-    work: (place: ImagePlace) => Promise<Result | undefined>,
+    work: (place: ImagePlace, kept: ImagePlace) => Promise<Result | undefined>,
   ): Promise<Result | undefined> {
     signal?.throwIfAborted();
     const parsed = parseImageId(imageId);
     if (parsed === undefined) return undefined;
     return this.#run(operation, `${message} "${parsed.id}"`, signal, async () => {
-      const result = await work(toImagePlace(this.#root, parsed));
+      const result = await work(toImagePlace(this.#root, parsed), toImagePlace(this.#root, parsed, true));
       if (result === undefined) await stat(this.#root); // "not found" must not hide that the volume is gone
       signal?.throwIfAborted();
       return result;
     });
+  }
+
+  /** Kept pictures are looked for last: they appear there before they are gone here. */
+  async #readFrom<Result>(
+    [place, kept]: readonly [ImagePlace, ImagePlace],
+    read: (place: ImagePlace) => Promise<Result | undefined>,
+  ): Promise<Result | undefined> {
+    let result = await read(place);
+    if (result === undefined && (await checkFolders(kept)) !== "missing") {
+      result = (await read(kept)) ?? (await read(place)); // once more: it may have been released between the two
+    }
+    if (result === undefined) this.#reader.forget(place.id);
+    return result;
   }
 
   async #run<Result>(

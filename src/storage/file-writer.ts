@@ -1,8 +1,8 @@
-import { lstat, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LRUCache } from "lru-cache";
 import { isErrno, StorageError } from "../core/errors.ts";
 import { claimFile, createTemporaryName, publishFile, removeFile, syncFolder, writeNewFile } from "./durable-file.ts";
+import { isRegularFile, makeFolder } from "./file-keeper.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
 import { checkFolders } from "./file-reader.ts";
 import type { NewImage } from "./image-record.ts";
@@ -92,23 +92,6 @@ export async function deleteImageFiles(place: ImagePlace): Promise<boolean> {
 interface TemporaryFile {
   readonly path: string;
   readonly bytes: Uint8Array;
-}
-
-async function isRegularFile(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isFile();
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    throw error;
-  }
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    if (!isErrno(error, "EEXIST")) throw error;
-  }
 }
 
 /** Best effort: the error that led here matters more, and what stays is swept later. */

@@ -35,7 +35,7 @@ export function prepareImage(imageData: Uint8Array, imageId: string, metadata: J
   }
   const copy = Buffer.from(imageData);
   const facts = describeImage(parsed.id, parsed.createdAtMs, copy, format);
-  const recordText = JSON.stringify({ ...metadata, ...facts });
+  const recordText = JSON.stringify({ ...withoutKept(metadata), ...facts });
   if (Buffer.byteLength(recordText) > MAX_RECORD_BYTES) {
     throw new ValidationError("invalid_argument", `Cannot save image "${parsed.id}": its metadata is too large`, {
       publicMessage: "The metadata of the picture is too large",
@@ -49,8 +49,13 @@ export function prepareImage(imageData: Uint8Array, imageId: string, metadata: J
 
 /** The record in this JSON, deeply frozen; `undefined` unless it is whole and of this image. */
 export function parseRecord(text: string, imageId: ImageId): ImageRecord | undefined {
-  const document = parseJsonObject(text);
-  return document !== undefined && isRecordOf(document, imageId) ? deepFreeze(document) : undefined;
+  const document = withoutKept(parseJsonObject(text) ?? {});
+  return isRecordOf(document, imageId) ? deepFreeze(document) : undefined;
+}
+
+/** The record as it is told while the picture is kept. */
+export function toKeptRecord(record: ImageRecord): ImageRecord {
+  return Object.freeze({ ...record, kept: true });
 }
 
 /** The record of a picture whose own record is missing, broken or of an earlier form; keeps what `text` still says. */
@@ -62,7 +67,10 @@ export function recoverRecord(
 ): ImageRecord | undefined {
   const format = sniffImageFormat(imageData);
   if (format === undefined) return undefined;
-  const document = { ...parseJsonObject(text), ...describeImage(imageId, createdAtMs, imageData, format) };
+  const document = {
+    ...withoutKept(parseJsonObject(text) ?? {}),
+    ...describeImage(imageId, createdAtMs, imageData, format),
+  };
   return deepFreeze(document);
 }
 
@@ -76,6 +84,13 @@ export function parseJsonObject(text: string): JsonObject | undefined {
   }
 }
 
+/** Whether a picture is kept is told by where it lies, never by its document. */
+function withoutKept(document: JsonObject): JsonObject {
+  if (!Object.hasOwn(document, "kept")) return document;
+  const { kept: _kept, ...rest } = document;
+  return rest;
+}
+
 function describeImage(imageId: ImageId, createdAtMs: number, imageData: Buffer, format: ImageFormat): ImageRecord {
   return {
     image_id: imageId,
@@ -87,8 +102,9 @@ function describeImage(imageId: ImageId, createdAtMs: number, imageData: Buffer,
 }
 
 function isRecordOf(document: JsonObject, imageId: ImageId): document is ImageRecord {
-  const { image_id: id, created_at: createdAt, size, format, sha256 } = document;
+  const { image_id: id, created_at: createdAt, size, format, sha256, kept } = document;
   return (
+    kept === undefined &&
     id === imageId &&
     typeof createdAt === "string" &&
     !Number.isNaN(Date.parse(createdAt)) &&

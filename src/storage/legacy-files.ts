@@ -10,7 +10,7 @@ const READ_CONCURRENCY = 16;
 const REMEMBERED_DATES = 100_000;
 
 interface DatedImage {
-  readonly image: ParsedImageId;
+  readonly listed: ListedImage;
   readonly createdAtMs: number;
 }
 
@@ -33,14 +33,15 @@ export class LegacyFiles {
   }
 
   /** The pictures that the query means, newest first. Ends when the cursor's picture was never seen. */
-  async list(listed: readonly ListedImage[], query: ParsedQuery): Promise<ParsedImageId[]> {
+  async list(listed: readonly ListedImage[], query: ParsedQuery): Promise<ListedImage[]> {
     if (listed.length === 0) return [];
     const dated = (await this.#readDates(listed)).sort(byNewest);
     const isBehindCursor = this.#toCursorFilter(query.cursor);
     return dated
-      .filter((entry) => entry.image.id.startsWith(query.prefix) && entry.createdAtMs > query.createdAfterMs)
+      .filter(({ listed: { image } }) => image.id.startsWith(query.prefix))
+      .filter(({ listed: { isKept }, createdAtMs }) => isKept || createdAtMs > query.createdAfterMs)
       .filter(isBehindCursor)
-      .map(({ image }) => image);
+      .map((entry) => entry.listed);
   }
 
   /** The pictures that were made before `cutoffMs`. */
@@ -53,24 +54,38 @@ export class LegacyFiles {
     if (cursor?.kind !== "legacy") return () => true;
     const createdAtMs = this.#dates.get(cursor.id);
     if (createdAtMs === undefined) return () => false;
-    return (entry) => byNewest({ image: cursor, createdAtMs }, entry) < 0;
+    return (entry) => compare({ id: cursor.id, createdAtMs }, toKey(entry)) < 0;
   }
 
   async #readDates(listed: readonly ListedImage[]): Promise<DatedImage[]> {
-    const dated = await mapConcurrently(listed, READ_CONCURRENCY, async ({ image, format }) => {
+    const dated = await mapConcurrently(listed, READ_CONCURRENCY, async (entry) => {
+      const { image, format, isKept } = entry;
       if (format !== "png") return [];
       const createdAtMs =
-        this.#dates.get(image.id) ?? (await this.#reader.readCreatedAtMs(toImagePlace(this.#root, image)));
+        this.#dates.get(image.id) ?? (await this.#reader.readCreatedAtMs(toImagePlace(this.#root, image, isKept)));
       if (createdAtMs === undefined) return [];
       this.#dates.set(image.id, createdAtMs);
-      return [{ image, createdAtMs }];
+      return [{ listed: entry, createdAtMs }];
     });
     return dated.flat();
   }
 }
 
+interface SortKey {
+  readonly id: ImageId;
+  readonly createdAtMs: number;
+}
+
+function toKey({ listed, createdAtMs }: DatedImage): SortKey {
+  return { id: listed.image.id, createdAtMs };
+}
+
 function byNewest(one: DatedImage, other: DatedImage): number {
+  return compare(toKey(one), toKey(other));
+}
+
+function compare(one: SortKey, other: SortKey): number {
   if (one.createdAtMs !== other.createdAtMs) return other.createdAtMs - one.createdAtMs;
-  if (one.image.id === other.image.id) return 0;
-  return one.image.id < other.image.id ? 1 : -1;
+  if (one.id === other.id) return 0;
+  return one.id < other.id ? 1 : -1;
 }

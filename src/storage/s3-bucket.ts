@@ -31,6 +31,16 @@ export interface ListOptions {
   readonly startAfter?: string;
   /** 1..1000. */
   readonly limit: number;
+  /** Keys that go on behind this after the prefix are not given one by one. */
+  readonly delimiter?: string;
+}
+
+export interface KeyPage {
+  /** Ascending. */
+  readonly keys: readonly string[];
+  /** The beginnings, up to the delimiter, that several keys may share. */
+  readonly commonPrefixes: readonly string[];
+  readonly isTruncated: boolean;
 }
 
 export interface BucketOptions extends S3ClientOptions {
@@ -107,6 +117,16 @@ export class S3Bucket {
     });
   }
 
+  /** Copies an object with its metadata inside the store; false when there is none. */
+  async copy(fromKey: string, toKey: string, call: BucketCall): Promise<boolean> {
+    const { bucket } = this.#options;
+    return this.#run(call, async ({ sdk, client }, abortSignal) => {
+      const source = [bucket, ...fromKey.split("/")].map(encodeURIComponent).join("/");
+      const command = new sdk.CopyObjectCommand({ Bucket: bucket, Key: toKey, CopySource: source });
+      return (await orUndefined(client.send(command, { abortSignal }), "NoSuchKey", "NotFound")) !== undefined;
+    });
+  }
+
   /** What is known of an object without its body, or `undefined`. */
   async head(key: string, call: BucketCall): Promise<BucketObject | undefined> {
     return this.#run(call, async ({ sdk, client }, abortSignal) => {
@@ -122,11 +142,7 @@ export class S3Bucket {
     );
   }
 
-  /** Keys in ascending order. */
-  async list(
-    { prefix, startAfter, limit }: ListOptions,
-    call: BucketCall,
-  ): Promise<{ readonly keys: readonly string[]; readonly isTruncated: boolean }> {
+  async list({ prefix, startAfter, limit, delimiter }: ListOptions, call: BucketCall): Promise<KeyPage> {
     return this.#run(call, async ({ sdk, client }, abortSignal) => {
       const response = await client.send(
         new sdk.ListObjectsV2Command({
@@ -135,11 +151,13 @@ export class S3Bucket {
           MaxKeys: limit,
           EncodingType: "url", // a foreign key may hold characters that XML cannot
           ...(startAfter !== undefined && { StartAfter: startAfter }),
+          ...(delimiter !== undefined && { Delimiter: delimiter }),
         }),
         { abortSignal },
       );
       const keys = (response.Contents ?? []).map(({ Key: key = "" }) => decodeKey(key));
-      return { keys, isTruncated: response.IsTruncated === true };
+      const commonPrefixes = (response.CommonPrefixes ?? []).map(({ Prefix: common = "" }) => decodeKey(common));
+      return { keys, commonPrefixes, isTruncated: response.IsTruncated === true };
     });
   }
 

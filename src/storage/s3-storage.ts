@@ -17,13 +17,15 @@ import {
 } from "./abstract-storage.ts";
 import { assertClocksAgree } from "./clock-guard.ts";
 import { fillPage } from "./fill-page.ts";
-import { parseQuery, toCutoffMs, type ParsedQuery } from "./find-query.ts";
+import { parseQuery, toCutoffMs } from "./find-query.ts";
 import { prepareImage } from "./image-record.ts";
 import { MAX_KEYS, S3Bucket, type BucketCall } from "./s3-bucket.ts";
-import { S3Keys } from "./s3-keys.ts";
+import { listKeys } from "./s3-listing.ts";
+import type { S3Keys } from "./s3-keys.ts";
 import { packRecord, SPILL_NAME, TOKEN_NAME } from "./s3-metadata.ts";
 import type { S3Credentials } from "./s3-client.ts";
-import { S3Records, type CurrentImageId } from "./s3-records.ts";
+import { moveObject } from "./s3-keeper.ts";
+import { S3Records, toKeySpaces, type KeySpaces, type S3ImageId } from "./s3-records.ts";
 
 export interface S3StorageOptions extends AbstractStorageOptions {
   readonly bucket: string;
@@ -53,6 +55,7 @@ const DEFAULT_TIMEOUT_SECONDS = 30;
  */
 export class S3Storage extends AbstractStorage {
   override readonly backend = "s3";
+  readonly #spaces: KeySpaces;
   readonly #keys: S3Keys;
   readonly #bucket: S3Bucket;
   readonly #clock: Clock;
@@ -64,7 +67,8 @@ export class S3Storage extends AbstractStorage {
   constructor(options: S3StorageOptions) {
     super(options);
     this.#clock = options.clock ?? systemClock;
-    this.#keys = new S3Keys(options.prefix ?? "");
+    this.#spaces = toKeySpaces(options.prefix ?? "");
+    this.#keys = this.#spaces.current;
     const timeoutMs = (options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS) * 1000;
     this.#bucket = new S3Bucket({
       bucket: options.bucket,
@@ -78,7 +82,7 @@ export class S3Storage extends AbstractStorage {
         this.#skewMs = systemClock.nowMs() - storageMs;
       },
     });
-    this.#records = new S3Records(this.#bucket, this.#keys, this.#logger);
+    this.#records = new S3Records(this.#bucket, this.#spaces, this.#logger);
   }
 
   override async saveImage(
@@ -122,21 +126,29 @@ export class S3Storage extends AbstractStorage {
     const parsed = parseImageId(imageId);
     if (parsed?.kind !== "current") return undefined;
     const call: BucketCall = { operation: "storage_read_failed", message: `Cannot read image "${parsed.id}"`, signal };
-    const object = await this.#bucket.get(this.#keys.toImageKey(parsed.id), call);
-    if (object === undefined) return undefined;
-    const record = await this.#records.readOf(parsed, object, object.bytes, call);
-    return record && { record, imageData: object.bytes };
+    return this.#readFrom(parsed, async (image) => {
+      const object = await this.#bucket.get(this.#records.keysOf(image).toImageKey(image.id), call);
+      if (object === undefined) return undefined;
+      const record = await this.#records.readOf(image, object, object.bytes, call);
+      return record && { record, imageData: object.bytes };
+    });
   }
 
   override async readRecord(imageId: string, { signal }: OperationOptions = {}): Promise<ImageRecord | undefined> {
     signal?.throwIfAborted();
     const parsed = parseImageId(imageId);
     if (parsed?.kind !== "current") return undefined;
-    return this.#records.read(parsed, {
-      operation: "storage_read_failed",
-      message: `Cannot read record "${parsed.id}"`,
-      signal,
-    });
+    const call: BucketCall = { operation: "storage_read_failed", message: `Cannot read record "${parsed.id}"`, signal };
+    return this.#readFrom(parsed, async (image) => this.#records.read(image, call));
+  }
+
+  override async keepImage(imageId: string, keep: boolean, { signal }: OperationOptions = {}): Promise<boolean> {
+    signal?.throwIfAborted();
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current") return false;
+    const action = keep ? "Cannot keep image" : "Cannot release image";
+    const call: BucketCall = { operation: "storage_write_failed", message: `${action} "${parsed.id}"`, signal };
+    return moveObject({ bucket: this.#bucket, records: this.#records, image: { ...parsed, isKept: keep }, call });
   }
 
   override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
@@ -148,14 +160,10 @@ export class S3Storage extends AbstractStorage {
       message: `Cannot delete image "${parsed.id}"`,
       signal,
     };
-    const key = this.#keys.toImageKey(parsed.id);
-    const object = await this.#bucket.head(key, call);
-    if (object === undefined) return false;
-    await this.#bucket.delete(key, call);
-    const recordKey = this.#records.toSpilledKey(parsed.id, object);
-    if (recordKey !== undefined) await this.#bucket.delete(recordKey, call);
+    const deleted = await this.#deleteObject({ ...parsed, isKept: false }, call);
+    const deletedKept = await this.#deleteObject({ ...parsed, isKept: true }, call);
     this.#records.forget(parsed.id);
-    return true;
+    return deleted || deletedKept;
   }
 
   override async findImages(query: FindImagesQuery = {}): Promise<ImagePage> {
@@ -163,7 +171,7 @@ export class S3Storage extends AbstractStorage {
     const parsed = parseQuery(query);
     const call: BucketCall = { operation: "storage_list_failed", message: "Cannot list images", signal: query.signal };
     return fillPage({
-      candidates: this.#findCandidates(parsed, call),
+      candidates: listKeys(this.#bucket, this.#spaces, parsed, call),
       limit: parsed.limit,
       readRecord: async (image) => this.#records.readListed(image, call),
       concurrency: READ_CONCURRENCY,
@@ -201,23 +209,22 @@ export class S3Storage extends AbstractStorage {
     await this.#bucket.close();
   }
 
-  async *#findCandidates(query: ParsedQuery, call: BucketCall): AsyncGenerator<CurrentImageId> {
-    if (query.timeRange === undefined || query.cursor?.kind === "legacy") return;
-    const prefix = this.#keys.toKeyPrefix(query.prefix);
-    let startAfter = query.cursor && this.#keys.toImageKey(query.cursor.id);
-    let limit = Math.min(MAX_KEYS, query.limit + 1); // one more tells whether there is a next page
-    for (;;) {
-      const page = await this.#bucket.list({ prefix, limit, ...(startAfter !== undefined && { startAfter }) }, call);
-      for (const key of page.keys) {
-        const parsed = this.#keys.parse(key);
-        if (parsed === undefined) continue;
-        if (parsed.createdAtMs <= query.createdAfterMs) return;
-        if (parsed.kind === "image") yield { kind: "current", id: parsed.id, createdAtMs: parsed.createdAtMs };
-      }
-      if (!page.isTruncated) return;
-      startAfter = page.keys.at(-1) ?? startAfter;
-      limit = MAX_KEYS;
-    }
+  /** Kept pictures are looked for last: they appear there before they are gone here. */
+  async #readFrom<Result>(
+    image: Omit<S3ImageId, "isKept">,
+    read: (image: S3ImageId) => Promise<Result | undefined>,
+  ): Promise<Result | undefined> {
+    return (await read({ ...image, isKept: false })) ?? (await read({ ...image, isKept: true }));
+  }
+
+  async #deleteObject(image: S3ImageId, call: BucketCall): Promise<boolean> {
+    const key = this.#records.keysOf(image).toImageKey(image.id);
+    const object = await this.#bucket.head(key, call);
+    if (object === undefined) return false;
+    await this.#bucket.delete(key, call);
+    const recordKey = this.#records.toSpilledKey(image, object);
+    if (recordKey !== undefined) await this.#bucket.delete(recordKey, call);
+    return true;
   }
 
   async #deleteKeys(keys: readonly string[], ttlSeconds: number, call: BucketCall): Promise<number> {

@@ -13,6 +13,7 @@ export type FakeS3Bucket = Map<string, FakeS3Object>;
 
 export type FakeS3Operation =
   | "PutObject"
+  | "CopyObject"
   | "GetObject"
   | "HeadObject"
   | "DeleteObject"
@@ -65,6 +66,8 @@ export function answer(request: FakeS3Request, state: FakeS3State): FakeS3Respon
       return { status: 200 };
     case "PutObject":
       return putObject(request, bucket, state);
+    case "CopyObject":
+      return copyObject(request, bucket, state);
     case "GetObject":
     case "HeadObject":
       return getObject(request, bucket);
@@ -102,6 +105,15 @@ function putObject(request: FakeS3Request, bucket: FakeS3Bucket, state: FakeS3St
   const contentType = headers["content-type"] ?? "binary/octet-stream";
   bucket.set(key, { body, contentType, metadata, modifiedAtMs: state.nowMs() });
   return { status: 200, headers: { etag: toEtag(body) } };
+}
+
+/** Within one bucket. */
+function copyObject(request: FakeS3Request, bucket: FakeS3Bucket, state: FakeS3State): FakeS3Response {
+  const source = decodeURIComponent(request.headers["x-amz-copy-source"] ?? "").replace(/^\/?[^/]+\//, "");
+  const object = bucket.get(source);
+  if (object === undefined) return toErrorResponse(404, "NoSuchKey");
+  bucket.set(request.key, { ...object, modifiedAtMs: state.nowMs() });
+  return toXml(200, `<CopyObjectResult><ETag>${toXmlText(toEtag(object.body))}</ETag></CopyObjectResult>`);
 }
 
 function getObject(request: FakeS3Request, bucket: FakeS3Bucket): FakeS3Response {
@@ -143,17 +155,38 @@ function listObjects(request: FakeS3Request, bucket: FakeS3Bucket): FakeS3Respon
   const keys = [...bucket.keys()]
     .filter((key) => key.startsWith(prefix) && Buffer.compare(Buffer.from(key), Buffer.from(startAfter)) > 0)
     .sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
-  const page = keys.slice(0, limit);
-  const isTruncated = keys.length > limit;
+  const { entries, isTruncated } = toListing(keys, prefix, query.get("delimiter") ?? "", limit);
+  const page = entries.filter((entry) => bucket.has(entry));
   const encode = query.get("encoding-type") === "url" ? encodeURIComponent : toXmlText;
   const contents = page.map((key) => {
     const object = bucket.get(key);
     const modified = new Date(object?.modifiedAtMs ?? 0).toISOString();
     return `<Contents><Key>${encode(key)}</Key><LastModified>${modified}</LastModified><Size>${object?.body.length ?? 0}</Size></Contents>`;
   });
-  const next = isTruncated ? `<NextContinuationToken>${encode(page.at(-1) ?? "")}</NextContinuationToken>` : "";
-  const head = `<KeyCount>${page.length}</KeyCount><IsTruncated>${String(isTruncated)}</IsTruncated>${next}`;
-  return toXml(200, `<ListBucketResult>${head}${contents.join("")}</ListBucketResult>`);
+  const folders = entries
+    .filter((entry) => !bucket.has(entry))
+    .map((entry) => `<CommonPrefixes><Prefix>${encode(entry)}</Prefix></CommonPrefixes>`);
+  const next = isTruncated ? `<NextContinuationToken>${encode(entries.at(-1) ?? "")}</NextContinuationToken>` : "";
+  const head = `<KeyCount>${entries.length}</KeyCount><IsTruncated>${String(isTruncated)}</IsTruncated>${next}`;
+  return toXml(200, `<ListBucketResult>${head}${contents.join("")}${folders.join("")}</ListBucketResult>`);
+}
+
+/** Keys, and in place of those that share a beginning up to the delimiter, that beginning. */
+function toListing(
+  keys: readonly string[],
+  prefix: string,
+  delimiter: string,
+  limit: number,
+): { readonly entries: readonly string[]; readonly isTruncated: boolean } {
+  const entries: string[] = [];
+  for (const key of keys) {
+    const end = delimiter === "" ? -1 : key.indexOf(delimiter, prefix.length);
+    const entry = end === -1 ? key : key.slice(0, end + delimiter.length);
+    if (entry === entries.at(-1)) continue;
+    if (entries.length === limit) return { entries, isTruncated: true };
+    entries.push(entry);
+  }
+  return { entries, isTruncated: false };
 }
 
 function toEtag(body: Buffer): string {

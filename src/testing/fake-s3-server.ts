@@ -150,18 +150,18 @@ async function parseRequest(incoming: IncomingMessage): Promise<FakeS3Request> {
   const headers = Object.fromEntries(
     Object.entries(incoming.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]),
   );
-  const operation = toOperation(incoming.method ?? "", key, url.searchParams);
+  const operation = toOperation(incoming, key, url.searchParams);
   return { operation, bucket, key, query: url.searchParams, headers, body: await buffer(incoming) };
 }
 
-function toOperation(method: string, key: string, query: URLSearchParams): FakeS3Operation {
+function toOperation({ method = "", headers }: IncomingMessage, key: string, query: URLSearchParams): FakeS3Operation {
   if (key === "") {
     if (method === "POST" && query.has("delete")) return "DeleteObjects";
     if (method === "GET" && query.get("list-type") === "2") return "ListObjectsV2";
     if (method === "HEAD") return "HeadBucket";
     if (method === "PUT") return "CreateBucket";
   }
-  if (method === "PUT") return "PutObject";
+  if (method === "PUT") return headers["x-amz-copy-source"] === undefined ? "PutObject" : "CopyObject";
   if (method === "GET") return "GetObject";
   if (method === "HEAD") return "HeadObject";
   if (method === "DELETE") return "DeleteObject";

@@ -12,7 +12,7 @@ import {
   type StoredImage,
 } from "../storage/abstract-storage.ts";
 import { parseQuery, toCutoffMs } from "../storage/find-query.ts";
-import { prepareImage } from "../storage/image-record.ts";
+import { prepareImage, toKeptRecord } from "../storage/image-record.ts";
 
 export interface MockStorageOptions extends Partial<AbstractStorageOptions> {
   readonly clock?: Clock;
@@ -25,6 +25,8 @@ export class MockStorage extends AbstractStorage {
   readonly images = new Map<string, Buffer>();
   /** The records by id. */
   readonly metadata = new Map<string, ImageRecord>();
+  /** The ids of what is kept. */
+  readonly kept = new Set<string>();
   readonly #clock: Clock;
 
   constructor(options: MockStorageOptions = {}) {
@@ -56,7 +58,15 @@ export class MockStorage extends AbstractStorage {
 
   override async readRecord(imageId: string, options: OperationOptions = {}): Promise<ImageRecord | undefined> {
     options.signal?.throwIfAborted();
-    return this.metadata.get(imageId);
+    return this.#tell(this.metadata.get(imageId));
+  }
+
+  override async keepImage(imageId: string, keep: boolean, options: OperationOptions = {}): Promise<boolean> {
+    options.signal?.throwIfAborted();
+    if (!this.images.has(imageId)) return false;
+    if (keep) this.kept.add(imageId);
+    else this.kept.delete(imageId);
+    return true;
   }
 
   override async deleteImage(imageId: string, options: OperationOptions = {}): Promise<boolean> {
@@ -69,9 +79,9 @@ export class MockStorage extends AbstractStorage {
     const { prefix, limit, cursor, createdAfterMs } = parseQuery(query);
     const found = [...this.metadata.values()]
       .filter(({ image_id: id }) => id.startsWith(prefix) && (cursor === undefined || id < cursor.id))
-      .filter(({ created_at: createdAt }) => Date.parse(createdAt) > createdAfterMs)
+      .filter(({ image_id: id, created_at: createdAt }) => this.kept.has(id) || Date.parse(createdAt) > createdAfterMs)
       .sort((one, other) => (one.image_id < other.image_id ? 1 : -1));
-    const records = found.slice(0, limit);
+    const records = found.slice(0, limit).flatMap((record) => this.#tell(record) ?? []);
     const last = records.at(-1);
     return { records, ...(found.length > limit && last && { nextCursor: last.image_id }) };
   }
@@ -81,7 +91,7 @@ export class MockStorage extends AbstractStorage {
     const cutoffMs = toCutoffMs(this.#clock.nowMs(), ttlSeconds);
     const isExpired = (id: string): boolean => {
       const parsed = parseImageId(id);
-      return parsed?.kind === "current" && parsed.createdAtMs < cutoffMs;
+      return parsed?.kind === "current" && parsed.createdAtMs < cutoffMs && !this.kept.has(id);
     };
     return [...this.images.keys()].filter(isExpired).filter((id) => this.#delete(id)).length;
   }
@@ -94,7 +104,12 @@ export class MockStorage extends AbstractStorage {
     await Promise.resolve();
   }
 
+  #tell(record: ImageRecord | undefined): ImageRecord | undefined {
+    return record !== undefined && this.kept.has(record.image_id) ? toKeptRecord(record) : record;
+  }
+
   #delete(id: string): boolean {
+    this.kept.delete(id);
     this.metadata.delete(id);
     return this.images.delete(id);
   }

@@ -120,6 +120,7 @@ export function testReading({ openStorage, countsDeletesExactly }: StorageSuite)
         storage.readRecord(id, { signal }),
         storage.getImage(id, { signal }),
         storage.getImageUrl(id, { signal }),
+        storage.keepImage(id, true, { signal }),
         storage.deleteImage(id, { signal }),
         storage.findImages({ signal }),
         storage.listImages("", { signal }),

@@ -103,7 +103,15 @@ export function testSaving({ openStorage }: StorageSuite): void {
       const { storage, clock, createIdOfAge } = await openStorage(t);
       const bytes = createSampleImage(321, "webp");
       const id = createIdOfAge(1234);
-      const lies = { image_id: "img_other", created_at: "yesterday", size: 1, format: "png", sha256: "0", kept: 1 };
+      const lies = {
+        image_id: "img_other",
+        created_at: "yesterday",
+        size: 1,
+        format: "png",
+        sha256: "0",
+        kept: 1,
+        steps: 1,
+      };
       await storage.saveImage(bytes, id, lies);
       assert.deepEqual(await storage.readRecord(id), {
         image_id: id,
@@ -111,7 +119,7 @@ export function testSaving({ openStorage }: StorageSuite): void {
         size: 321,
         format: "webp",
         sha256: createHash("sha256").update(bytes).digest("hex"),
-        kept: 1,
+        steps: 1,
       });
     });
 

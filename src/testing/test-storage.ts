@@ -3,6 +3,7 @@ import { createImageId, type ImageId } from "../core/image-id.ts";
 import type { AbstractStorage } from "../storage/abstract-storage.ts";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 import { testCleaning } from "./test-storage-cleaning.ts";
+import { testKeeping } from "./test-storage-keeping.ts";
 import { testListing } from "./test-storage-listing.ts";
 import { testReading } from "./test-storage-reading.ts";
 import { testSaving } from "./test-storage-saving.ts";
@@ -69,5 +70,6 @@ export function testStorage(name: string, createStorage: CreateStorage, options:
     testReading(suite);
     testListing(suite);
     testCleaning(suite);
+    testKeeping(suite);
   });
 }

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { link, mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { createImageId } from "../core/image-id.ts";
+import { isErrorWithCode } from "../testing/error-with-code.ts";
+import { createFakeClock } from "../testing/fake-clock.ts";
+import { createSampleImage } from "../testing/sample-images.ts";
+import { assertSameBytes } from "../testing/same-bytes.ts";
+import { FileStorage } from "./file-storage.ts";
+
+const NOW_MS = Date.UTC(2026, 2, 1, 14, 35, 12, 345);
+const HOUR_MS = 3_600_000;
+const BYTES = createSampleImage(200);
+
+async function createFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "file-storage-"));
+  t.after(async () => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+interface Opened {
+  readonly storage: FileStorage;
+  readonly root: string;
+  /** Saves a small picture of this age and gives its id and path. */
+  readonly save: (ageMs: number) => Promise<{ readonly id: string; readonly path: string }>;
+}
+
+async function openStorage(t: TestContext): Promise<Opened> {
+  const root = join(await createFolder(t), "root");
+  const storage = new FileStorage({ basePath: root, baseUrl: "", clock: createFakeClock({ nowMs: NOW_MS }) });
+  const save: Opened["save"] = async (ageMs) => {
+    const id = createImageId(NOW_MS - ageMs);
+    return { id, path: await storage.saveImage(BYTES, id, { prompt: "a cat" }) };
+  };
+  return { storage, root, save };
+}
+
+async function listTree(root: string): Promise<string[]> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+async function listIds(storage: FileStorage): Promise<string[]> {
+  return (await storage.findImages({ limit: 1000 })).records.map((record) => record.image_id);
+}
+
+describe("FileStorage.keepImage() on the disk", () => {
+  it("moves both files below kept/, and back, and leaves no folder behind", async (t) => {
+    const { storage, root, save } = await openStorage(t);
+    const { id } = await save(0);
+    assert.equal(await storage.keepImage(id, true), true);
+    const files = [`2026-03-01/14-30/${id}.json`, `2026-03-01/14-30/${id}.png`];
+    assert.deepEqual(
+      await listTree(root),
+      files.map((file) => `kept/${file}`),
+    );
+    assert.equal(await storage.keepImage(id, false), true);
+    assert.deepEqual(await listTree(root), files);
+    assert.deepEqual(await readdir(root), ["2026-03-01"]);
+    await storage.keepImage(id, true);
+    assert.equal(await storage.deleteImage(id), true);
+    assert.deepEqual(await listTree(root), []);
+    assert.deepEqual(await readdir(root), ["2026-03-01"]);
+  });
+
+  it("is seen at once by another storage on the same folder", async (t) => {
+    const { storage, root, save } = await openStorage(t);
+    const other = new FileStorage({ basePath: root, baseUrl: "", clock: createFakeClock({ nowMs: NOW_MS }) });
+    const { id } = await save(2 * HOUR_MS);
+    assert.equal((await other.readRecord(id))?.kept, undefined);
+    await storage.keepImage(id, true);
+    assert.equal((await other.readRecord(id))?.kept, true);
+    assert.equal(await other.cleanupExpiredImages(3600), 0);
+    assert.equal(await other.keepImage(id, false), true);
+    assert.equal((await storage.readRecord(id))?.kept, undefined);
+  });
+
+  it("finishes what a crash left in the middle, and loses nothing meanwhile", async (t) => {
+    const { storage, root, save } = await openStorage(t);
+    const steps = [".json", ".png"];
+    for (let done = 0; done <= steps.length; done++) {
+      const { id, path } = await save(2 * HOUR_MS + done);
+      const folder = join(root, "kept", relative(root, dirname(path)));
+      await mkdir(folder, { recursive: true });
+      for (const step of steps.slice(0, done)) await link(path.replace(".png", step), join(folder, `${id}${step}`));
+      assertSameBytes(await storage.getImage(id), BYTES);
+      assert.equal((await storage.findImages({ prefix: id })).records.length, 1);
+      assert.equal(await storage.keepImage(id, true), true);
+      assert.equal(await storage.cleanupExpiredImages(3600), 0);
+      assert.equal((await storage.readRecord(id))?.kept, true);
+      assert.equal((await storage.readRecord(id))?.["prompt"], "a cat");
+    }
+    assert.equal((await listTree(root)).length, 6);
+  });
+
+  it("keeps files of the flat layout, in their place of a listing", async (t) => {
+    const { storage, root } = await openStorage(t);
+    const [older, newer] = ["0b8ca8d0-6e0f-4f6e-9c0b-5b1f0a4f2d11", "img_1b8ca8d0-6e0f-4f6e-9c0b-5b1f0a4f2d22"];
+    await mkdir(root, { recursive: true });
+    for (const [id, ageMs] of [
+      [older, 3 * HOUR_MS],
+      [newer, 2 * HOUR_MS],
+    ] as const) {
+      await writeFile(join(root, `${id}.png`), BYTES);
+      await writeFile(
+        join(root, `${id}.json`),
+        JSON.stringify({ prompt: "old", created_at: new Date(NOW_MS - ageMs).toISOString() }),
+      );
+    }
+    assert.equal(await storage.keepImage(older, true), true);
+    assert.deepEqual(await listIds(storage), [newer, older]);
+    assert.equal(await storage.cleanupExpiredImages(3600), 1);
+    assert.deepEqual(await listTree(root), [`kept/${older}.json`, `kept/${older}.png`]);
+    const page = await storage.findImages({ createdAfterMs: NOW_MS });
+    assert.deepEqual(
+      page.records.map((record) => [record.image_id, record.kept, record["prompt"]]),
+      [[older, true, "old"]],
+    );
+  });
+
+  it("sweeps what crashes left among kept pictures", async (t) => {
+    const { storage, root, save } = await openStorage(t);
+    const { id, path } = await save(30 * HOUR_MS);
+    await storage.keepImage(id, true);
+    const folder = join(root, "kept", relative(root, dirname(path)));
+    const leftover = join(folder, `${createImageId(NOW_MS - 30 * HOUR_MS)}.json`);
+    await writeFile(leftover, "{}");
+    await utimes(leftover, 0, 0);
+    assert.equal(await storage.cleanupExpiredImages(3600), 0);
+    assert.deepEqual(await readdir(folder), [`${id}.json`, `${id}.png`]);
+  });
+
+  it("follows no link in the place of kept/", async (t) => {
+    const { storage, root, save } = await openStorage(t);
+    const { id } = await save(0);
+    const outside = await createFolder(t);
+    await symlink(outside, join(root, "kept"));
+    await assert.rejects(storage.keepImage(id, true), isErrorWithCode("storage_unavailable"));
+    assert.deepEqual(await readdir(outside), []);
+    assert.deepEqual(await listIds(storage), [id]);
+    assert.equal(await storage.readRecord(createImageId(NOW_MS)), undefined);
+  });
+});
