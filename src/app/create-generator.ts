@@ -8,7 +8,11 @@ import { ImageWorkerPool } from "../images/image-worker-pool.ts";
 import type { ImageGenerator } from "../kserve/generated-image.ts";
 import { KServeClient } from "../kserve/kserve-client.ts";
 import type { UpstreamObserver } from "../kserve/upstream-observer.ts";
+import { BufferPool } from "../wire/buffer-pool.ts";
 import { EmbeddedGenerator } from "./embedded-generator.ts";
+
+/** Memory for pictures that is kept between two jobs: one of the largest, or a few of the usual ones. */
+const MAX_KEPT_BYTES = 16 * 1024 * 1024;
 
 /** What draws the pictures, and what it is called. */
 export interface Generator extends AsyncDisposable {
@@ -125,7 +129,7 @@ function clientOptions(settings: Settings, pool: ImageWorkerPool) {
     timeoutSeconds: settings.kserve.timeoutSeconds,
     maxRetries: settings.kserve.maxRetries,
     maxImageBytes: settings.images.maxSizeBytes,
-    verifyImage: async (imageData: Buffer) => pool.verify(imageData),
+    pool: new BufferPool({ maxBytes: MAX_KEPT_BYTES }),
     encodePng: async (image: RgbImage) => pool.encode(image),
   };
 }

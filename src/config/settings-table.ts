@@ -83,7 +83,7 @@ export const SETTINGS_TABLE = {
   },
   WORKERS: {
     group: "HTTP",
-    description: "Worker threads for work on pictures (verify, mark, thumbnails).",
+    description: "Worker threads that encode pictures which a model server sent as pixels.",
     kind: integer({ min: 1, max: 64 }),
     default: "4",
   },

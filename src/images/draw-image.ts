@@ -6,7 +6,7 @@ import type {
   GenerateImageRequest,
   ImageGenerator,
 } from "../kserve/generated-image.ts";
-import { markPng } from "./mark-image.ts";
+import { markPng, type ImageMark } from "./mark-image.ts";
 
 export interface DrawImageOptions extends GenerateImageOptions {
   readonly random?: Random;
@@ -16,6 +16,8 @@ export interface DrawImageOptions extends GenerateImageOptions {
 export interface DrawnImage {
   /** A PNG carries its parameters and its origin; other formats are as they came. */
   readonly imageData: Buffer;
+  /** To be called when nobody reads `imageData` any more; without it the memory is the garbage collector's. */
+  readonly release: () => void;
   readonly metadata: JsonObject;
 }
 
@@ -31,13 +33,13 @@ export async function drawImage(
     ...image.metadata,
     seed_report: { ...image.metadata.seed_report, requested: request.seed ?? null },
   });
-  return { imageData: mark(image), metadata };
+  return { imageData: mark(image), release: () => image.memory?.release(), metadata };
 }
 
 function mark(image: GeneratedImage): Buffer {
   if (image.format !== "png") return image.imageData;
-  const { metadata } = image;
-  return markPng(image.imageData, {
+  const { imageData, memory, metadata } = image;
+  const facts: ImageMark = {
     prompt: metadata.prompt,
     negativePrompt: metadata.negative_prompt,
     numInferenceSteps: metadata.num_inference_steps,
@@ -46,7 +48,8 @@ function mark(image: GeneratedImage): Buffer {
     width: metadata.width,
     height: metadata.height,
     modelName: metadata.model_name,
-  });
+  };
+  return markPng(imageData, facts, memory);
 }
 
 /** The object without the keys whose value is `undefined`, for which JSON has no word. */

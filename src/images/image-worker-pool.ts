@@ -1,20 +1,14 @@
 import { Worker } from "node:worker_threads";
-import { MCPImageError, ValidationError } from "../core/errors.ts";
+import { MCPImageError } from "../core/errors.ts";
 import { encodePng, type RgbImage } from "../core/png.ts";
-import { verifyImage, type VerifiedImage } from "../core/verify-image.ts";
 import { getLogger } from "../logging/logger.ts";
 import type { ImageWorkerReply, ImageWorkerRequest } from "./image-worker.ts";
 
 export interface ImageWorkerPoolOptions {
   /** The most worker threads; each is started when it is first needed. */
   readonly size: number;
-  /** Pictures below this are checked on the calling thread, where a hand-over would cost more. Default 1 MiB. */
+  /** Pixels of fewer bytes are encoded on the calling thread, where a hand-over would cost more. Default 32 KiB. */
   readonly inlineBytes?: number;
-}
-
-/** A verified picture and its bytes; the bytes that were given are no longer usable. */
-export interface VerifiedBytes extends VerifiedImage {
-  readonly imageData: Buffer;
 }
 
 interface Job {
@@ -28,14 +22,11 @@ interface Slot {
   job: Job | undefined;
 }
 
-/** Measured: checksums run at about 5 GB/s, so a smaller picture takes less than a thread switch and back. */
-const INLINE_BYTES = 1024 * 1024;
-/** How much longer a byte takes to encode than to verify, at least. */
-const ENCODING_EFFORT = 32;
+const INLINE_BYTES = 32 * 1024;
 
 const logger = getLogger("images");
 
-/** Keeps work on large pictures off the thread that answers requests. A thread that dies costs one job an error. */
+/** Keeps the encoding of pictures off the thread that answers requests. A thread that dies costs one job an error. */
 export class ImageWorkerPool implements AsyncDisposable {
   readonly #size: number;
   readonly #inlineBytes: number;
@@ -48,18 +39,11 @@ export class ImageWorkerPool implements AsyncDisposable {
     this.#inlineBytes = options.inlineBytes ?? INLINE_BYTES;
   }
 
-  /** `verifyImage` in a worker thread. @throws {ValidationError} `image_invalid` */
-  async verify(imageData: Buffer): Promise<VerifiedBytes> {
-    if (imageData.length < this.#inlineBytes) return { ...verifyImage(imageData), imageData };
-    const reply = await this.#run({ task: "verify", bytes: toTransferable(imageData) });
-    return toVerifiedBytes(reply);
-  }
-
   /** `encodePng` in a worker thread; the pixels that were given are no longer usable. */
   async encode({ width, height, rgb }: RgbImage): Promise<Buffer> {
-    if (rgb.length < this.#inlineBytes / ENCODING_EFFORT) return encodePng({ width, height, rgb });
-    const reply = await this.#run({ task: "encode", bytes: toTransferable(rgb), width, height });
-    return toVerifiedBytes(reply).imageData;
+    if (rgb.length < this.#inlineBytes) return encodePng({ width, height, rgb });
+    const { buffer, byteOffset, byteLength } = await this.#run({ width, height, rgb: toTransferable(rgb) });
+    return Buffer.from(buffer, byteOffset, byteLength);
   }
 
   /** Ends every thread; jobs that still run or wait are rejected. Safe to call twice. */
@@ -92,7 +76,7 @@ export class ImageWorkerPool implements AsyncDisposable {
     if (slot.job === undefined) return slot.worker.unref();
     slot.worker.ref();
     const { request } = slot.job;
-    slot.worker.postMessage(request, [request.bytes.buffer]);
+    slot.worker.postMessage(request, [request.rgb.buffer]);
   }
 
   #startWorker(): Slot {
@@ -115,16 +99,6 @@ export class ImageWorkerPool implements AsyncDisposable {
   }
 }
 
-function toVerifiedBytes(reply: ImageWorkerReply): VerifiedBytes {
-  if (!reply.ok) {
-    throw new ValidationError("image_invalid", `Cannot read the picture: ${reply.reason}`, {
-      details: { reason: reply.reason },
-    });
-  }
-  const { buffer, byteOffset, byteLength } = reply.bytes;
-  return { ...reply.image, imageData: Buffer.from(buffer, byteOffset, byteLength) };
-}
-
 /** The worker's file, beside this one: `.ts` in the source tree, `.js` when built. */
 function workerUrl(): URL {
   return new URL(import.meta.url.endsWith(".ts") ? "./image-worker.ts" : "./image-worker.js", import.meta.url);
@@ -140,5 +114,5 @@ function toTransferable(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 function closedError(): MCPImageError {
-  return new MCPImageError("shutting_down", "Cannot check the picture: the worker pool is closed");
+  return new MCPImageError("shutting_down", "Cannot encode the picture: the worker pool is closed");
 }

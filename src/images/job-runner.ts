@@ -89,7 +89,7 @@ export class JobRunner {
   ): Promise<ImageRecord> {
     const { storage, generator, metrics, clock, random } = this.#options;
     const startedAtMs = clock.monotonicMs();
-    const { imageData, metadata } = await drawImage(generator, request, {
+    const { imageData, release, metadata } = await drawImage(generator, request, {
       random,
       requestId: imageId,
       signal,
@@ -102,9 +102,12 @@ export class JobRunner {
       queue_wait_seconds: roundSeconds(waitedMs),
       queue_ahead: ahead,
     });
+    const size = imageData.length;
+    // Not after a failure: what was given up may still be on its way to the store.
+    release();
     const seconds = roundSeconds(clock.monotonicMs() - startedAtMs);
     metrics.generationEnded("ok", seconds);
-    logger.info("image_generated", { size: imageData.length, seconds, seed: metadata["seed"] });
+    logger.info("image_generated", { size, seconds, seed: metadata["seed"] });
     logger.debug("image_stored", { location });
 
     const stored = await storage.readRecord(imageId);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodePng, readPngChunks } from "../core/png.ts";
 import { verifyImage } from "../core/verify-image.ts";
+import { GrowingBuffer } from "../wire/growing-buffer.ts";
 import { markPng, parametersText, type ImageMark } from "./mark-image.ts";
 
 const mark: ImageMark = {
@@ -53,4 +54,15 @@ test("markPng() splices two text chunks behind the header and leaves the pixels 
 
 test("markPng() gives equal bytes for equal requests", () => {
   assert.ok(markPng(plain, mark).equals(markPng(plain, mark)));
+});
+
+test("markPng() gives the same bytes in memory on loan, and copies no pixels", () => {
+  for (const headroomBytes of [0, 16 * 1024]) {
+    const memory = new GrowingBuffer({ initialBytes: 64 * 1024, headroomBytes });
+    memory.append(plain);
+    const before = memory.bytes.buffer;
+    const marked = markPng(memory.bytes, mark, memory);
+    assert.ok(marked.equals(markPng(plain, mark)));
+    assert.equal(marked.buffer === before, headroomBytes > 0);
+  }
 });

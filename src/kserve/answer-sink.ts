@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { BufferPool } from "../wire/buffer-pool.ts";
 import { GrowingBuffer } from "../wire/growing-buffer.ts";
 import { readPictureAnswer, type PictureAnswer } from "../wire/picture-answer.ts";
-import { PictureScanner, pictureTooLarge } from "../wire/picture-scanner.ts";
+import { PictureScanner, pictureTooLarge, type ScannedBody } from "../wire/picture-scanner.ts";
 import type { BodySink } from "./exchange.ts";
+import type { PictureMemory } from "./generated-image.ts";
 
 export interface AnswerSinkOptions {
   readonly headers: IncomingHttpHeaders;
@@ -11,7 +13,12 @@ export interface AnswerSinkOptions {
   readonly maxBodyBytes?: number | undefined;
   /** The output of V2 that holds the picture. */
   readonly outputName?: string | undefined;
+  /** Lends the memory for a picture in base64. */
+  readonly pool?: BufferPool | undefined;
 }
+
+/** What the answer was; `memory` when its picture lies in memory on loan. */
+export type TakenAnswer = PictureAnswer & { readonly memory?: PictureMemory | undefined };
 
 /** JSON around the picture: prompt, parameters, reports. */
 const MAX_ENVELOPE_BYTES = 64 * 1024;
@@ -34,8 +41,8 @@ export class AnswerSink implements BodySink {
     this.#jsonBytes = jsonBytes === undefined ? undefined : Number(jsonBytes);
     this.#body =
       this.#jsonBytes === undefined
-        ? new PictureScanner({ maxImageBytes, expectedBodyBytes })
-        : new GrowingBuffer(Math.max(expectedBodyBytes, FIRST_BODY_BYTES));
+        ? new PictureScanner({ maxImageBytes, expectedBodyBytes, pool: options.pool })
+        : new GrowingBuffer({ initialBytes: Math.max(expectedBodyBytes, FIRST_BODY_BYTES) });
   }
 
   /** @throws {KServeError} `image_too_large` */
@@ -47,10 +54,13 @@ export class AnswerSink implements BodySink {
   }
 
   /** What it was; call it once, after the last chunk. */
-  finish(): PictureAnswer {
+  finish(): TakenAnswer {
     const { headers, outputName } = this.#options;
-    const body =
+    const body: ScannedBody =
       this.#body instanceof PictureScanner ? this.#body.finish() : { text: this.#body.bytes, picture: undefined };
-    return readPictureAnswer(body, { contentType: headers["content-type"], jsonBytes: this.#jsonBytes, outputName });
+    const form = { contentType: headers["content-type"], jsonBytes: this.#jsonBytes, outputName };
+    const answer = readPictureAnswer(body, form);
+    const isScanned = answer.kind === "picture" && answer.imageData === body.picture;
+    return isScanned ? { ...answer, memory: body.memory } : answer;
   }
 }

@@ -59,9 +59,21 @@ export interface GenerationMetadata {
   readonly engine?: Readonly<Record<string, JsonValue>>;
 }
 
+/** Memory on loan from a pool, and the picture in it. */
+export interface PictureMemory {
+  /** The picture; a view, valid until the next change. */
+  readonly bytes: Buffer;
+  /** Puts bytes at an offset near the beginning of the picture, for which there is room in front. */
+  insert(offset: number, chunk: Uint8Array): void;
+  /** Ends the loan: the bytes may then become those of another picture. */
+  release(): void;
+}
+
 /** A verified picture. */
 export interface GeneratedImage {
   readonly imageData: Buffer;
+  /** Where `imageData` lies, when that is on loan; whoever reads it last releases it, or leaves it to the garbage collector. */
+  readonly memory?: PictureMemory | undefined;
   readonly format: ImageFormat;
   readonly metadata: GenerationMetadata;
 }

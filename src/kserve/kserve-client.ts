@@ -4,6 +4,7 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { KServeError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
+import type { BufferPool } from "../wire/buffer-pool.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
 import type { EndpointAccess } from "./endpoint-access.ts";
 import { chooseModelName, chooseProtocol, parseEndpoint } from "./endpoint.ts";
@@ -17,7 +18,7 @@ import type {
 } from "./generated-image.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { applyModelProfile, chooseModelProfile } from "./model-profiles.ts";
-import { ModelServer, type CallOptions, type ImageEncoder, type ImageVerifier } from "./model-server.ts";
+import { ModelServer, type CallOptions, type ImageEncoder } from "./model-server.ts";
 import { PhaseTimer } from "./phase-timer.ts";
 import { PictureJobs, type PayloadOptions } from "./picture-jobs.ts";
 import { ProtocolChooser } from "./protocols/protocol-chooser.ts";
@@ -51,8 +52,8 @@ export interface KServeClientOptions extends EndpointAccess, PayloadOptions {
   readonly trustWarnings?: boolean;
   /** Counts requests and follows the state of the circuit. */
   readonly observer?: UpstreamObserver | undefined;
-  /** Checks pictures on another thread. Default: on the calling one. */
-  readonly verifyImage?: ImageVerifier;
+  /** Lends the memory for pictures: `GeneratedImage.memory` says when. Default: it is fresh. */
+  readonly pool?: BufferPool;
   /** Makes a PNG of an answer of pixels, on another thread. Default: on the calling one. */
   readonly encodePng?: ImageEncoder;
   /** Default `auto`: what the endpoint's URL ends with, else found out by GET. */
@@ -120,7 +121,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     this.#modelProfile = options.modelProfile;
     this.#transport = new HttpTransport({ endpoint, socketPath: options.socketPath, access: options, observer });
     this.#circuit = new CircuitBreaker({ clock, observer });
-    const { verifyImage, encodePng, protocol = "auto", v2Mapping: mapping, allowsUrlFetch = false } = options;
+    const { pool, encodePng, protocol = "auto", v2Mapping: mapping, allowsUrlFetch = false } = options;
     const fixed = chooseProtocol(endpoint, protocol);
     const server = new ModelServer({
       transport: this.#transport,
@@ -128,7 +129,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
       toFetchPath: (address) => (allowsUrlFetch ? toSameOriginPath(address, endpoint) : undefined),
       clock,
       maxImageBytes,
-      verifyImage,
+      pool,
       encodePng,
     });
     this.#model = new ServedModel({ server, clock, random, fixedName, waitsForLoading: maxRetries > 0 });

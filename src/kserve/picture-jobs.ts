@@ -164,12 +164,13 @@ export class PictureJobs {
     prediction: Prediction,
     warnings: readonly string[],
   ): GeneratedImage {
-    const { imageData, format, width, height, report } = prediction;
+    const { imageData, memory, format, width, height, report } = prediction;
     const seedReport = toSeedReport(asked.seed, toNumber(sent.seed), report);
     const numInferenceSteps = toNumber(sent.num_inference_steps);
     const guidanceScale = toNumber(sent.guidance_scale);
     return {
       imageData,
+      ...(memory && { memory }),
       format,
       metadata: {
         prompt: asked.prompt,
