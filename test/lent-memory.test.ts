@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ test("pictures drawn at the same time in memory on loan are each stored as they 
     const [width, height] = [8 + (seed % 7) * 40, 8 + (seed % 5) * 40];
     pictures.set(seed, encodePng({ width, height, rgb: randomBytes(width * height * 3) }));
   }
-  await using runtime = createServer(async (req, res) => {
+  const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     if (req.method !== "POST") {
       res.end(JSON.stringify({ name: "model", ready: true }));
       return;
@@ -37,12 +37,13 @@ test("pictures drawn at the same time in memory on loan are each stored as they 
     const body = (await json(req)) as { readonly instances: readonly [{ readonly seed: number }] };
     const { seed } = body.instances[0];
     const b64 = pictures.get(seed)?.toString("base64");
-    const answer = JSON.stringify({ predictions: [{ image: { format: "PNG", b64 }, seed }] });
+    const text = JSON.stringify({ predictions: [{ image: { format: "PNG", b64 }, seed }] });
     // In two pieces, so that pictures arrive in turn.
     res.writeHead(200, { "content-type": "application/json" });
-    res.write(answer.slice(0, answer.length / 2));
-    setImmediate(() => res.end(answer.slice(answer.length / 2)));
-  });
+    res.write(text.slice(0, text.length / 2));
+    setImmediate(() => res.end(text.slice(text.length / 2)));
+  };
+  await using runtime = createServer((req, res) => void answer(req, res));
   runtime.listen(0, "127.0.0.1");
   await once(runtime, "listening");
   const { port } = runtime.address() as AddressInfo;
