@@ -273,6 +273,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
           ...call,
           limitMs: this.#timeoutMs,
           onSent: () => onProgress({ phase: "generating" }),
+          onStep: (step, totalSteps) => onProgress({ phase: "generating", step, totalSteps }),
         });
         this.#model.noteAwake();
         this.#circuit.noteSuccess();

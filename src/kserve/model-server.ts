@@ -6,11 +6,12 @@ import { verifyImage, type VerifiedImage } from "../core/verify-image.ts";
 import type { BufferPool } from "../wire/buffer-pool.ts";
 import type { PictureAnswer } from "../wire/picture-answer.ts";
 import { pictureTooLarge } from "../wire/picture-scanner.ts";
-import { parseModelReady, type V1Instance } from "../wire/v1.ts";
+import { parseHasProgress, parseModelReady, toProgressPath, type V1Instance } from "../wire/v1.ts";
 import { toAnswerError, toErrorInsideAnswer, type FailedCall } from "./answer-error.ts";
 import { AnswerSink, type TakenAnswer } from "./answer-sink.ts";
 import { isBlackPicture } from "./black-picture.ts";
 import { exchange, type Answer } from "./exchange.ts";
+import { followProgress } from "./follow-progress.ts";
 import type { PictureMemory } from "./generated-image.ts";
 import type { HttpTransport } from "./http-transport.ts";
 import type { ModelProtocol } from "./protocols/model-protocol.ts";
@@ -27,6 +28,8 @@ export interface CallOptions {
 
 export interface PredictOptions extends CallOptions {
   readonly onSent: () => void;
+  /** Called for servers that tell how far a job is. */
+  readonly onStep?: (step: number, totalSteps: number) => void;
 }
 
 /** A verified picture and what the runtime says beside it. */
@@ -67,6 +70,8 @@ export class ModelServer {
   readonly #maxImageBytes: number;
   readonly #pool: BufferPool | undefined;
   readonly #encodePng: ImageEncoder;
+  /** What the last probe said: asking a server without such a route may cost a job. */
+  #tellsProgress = false;
 
   constructor(options: {
     readonly transport: HttpTransport;
@@ -108,6 +113,7 @@ export class ModelServer {
     }
     if (isSuccess(answer)) {
       if (/^\s*</.test(answer.text)) throw notJson(answer.text);
+      this.#tellsProgress = parseHasProgress(answer.text);
       return parseModelReady(answer.text) ? "ready" : "not_ready";
     }
     // Triton's words for "not ready" are none.
@@ -169,19 +175,35 @@ export class ModelServer {
     const maxImageBytes = this.#maxImageBytes;
     const maxBodyBytes = mayBePixels ? maxImageBytes * PIXEL_FACTOR : undefined;
     let sink: AnswerSink | undefined;
-    const answer = await exchange({
-      transport: this.#transport,
-      clock: this.#clock,
-      call: { method: "POST", path, body, requestId, signal, traceparent },
-      answerLimitMs: options.limitMs,
-      onSent: options.onSent,
-      openSink: (headers) => {
-        sink = new AnswerSink({ headers, maxImageBytes, maxBodyBytes, outputName, pool: this.#pool });
-        return sink;
-      },
-    });
-    if (!sink) throw toAnswerError(answer, call);
-    return this.#toPrediction(sink.finish(), answer, call, options);
+    const ended = new AbortController();
+    try {
+      const answer = await exchange({
+        transport: this.#transport,
+        clock: this.#clock,
+        call: { method: "POST", path, body, requestId, signal, traceparent },
+        answerLimitMs: options.limitMs,
+        onSent: () => {
+          options.onSent();
+          void this.#follow(modelName, { ...options, signal: AbortSignal.any([signal, ended.signal]) });
+        },
+        openSink: (headers) => {
+          sink = new AnswerSink({ headers, maxImageBytes, maxBodyBytes, outputName, pool: this.#pool });
+          return sink;
+        },
+      });
+      if (!sink) throw toAnswerError(answer, call);
+      return await this.#toPrediction(sink.finish(), answer, call, options);
+    } finally {
+      ended.abort();
+    }
+  }
+
+  async #follow(modelName: string, options: PredictOptions): Promise<void> {
+    const { onStep, signal, requestId } = options;
+    if (!this.#tellsProgress || onStep === undefined) return;
+    const path = toProgressPath(modelName, requestId);
+    const ask = async (): Promise<Answer> => this.#get(path, { ...options, limitMs: QUESTION_LIMIT_MS });
+    await followProgress({ ask, clock: this.#clock, onStep, signal });
   }
 
   /** The picture that an answer points to, when that is allowed. */

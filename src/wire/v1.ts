@@ -38,6 +38,11 @@ export function toV1PredictPath(modelName: string): string {
   return `${toV1ModelPath(modelName)}:predict`;
 }
 
+/** How far a job is: a route of the built-in engine, not of KServe. */
+export function toProgressPath(modelName: string, requestId: string): string {
+  return `${toV1ModelPath(modelName)}/progress?request_id=${encodeURIComponent(requestId)}`;
+}
+
 /** The names in a model list, in KServe's form (`models`) or OpenAI's (`data`); `undefined` for anything else. */
 export function parseModelNames(text: string): string[] | undefined {
   const document = parseJson(text);
@@ -52,4 +57,23 @@ export function parseModelNames(text: string): string[] | undefined {
 export function parseModelReady(text: string): boolean {
   const document = parseJson(text);
   return !isJsonObject(document) || document["ready"] !== false;
+}
+
+/** Whether an answer to a readiness request says that `toProgressPath()` is answered. */
+export function parseHasProgress(text: string): boolean {
+  const document = parseJson(text);
+  return isJsonObject(document) && document["progress"] === true;
+}
+
+/** How many of its steps a job has done; `undefined` while it waits, and for anything else. */
+export function parseProgress(text: string): { readonly step: number; readonly totalSteps: number } | undefined {
+  const document = parseJson(text);
+  if (!isJsonObject(document)) return undefined;
+  const { step, total_steps: totalSteps, picture = 1, pictures = 1 } = document;
+  const counts = [step, totalSteps, picture, pictures];
+  if (!counts.every((count) => typeof count === "number" && Number.isSafeInteger(count) && count >= 0))
+    return undefined;
+  const [done, total, current, all] = counts.map(Number);
+  if (done === undefined || !total || !current || !all || done > total || current > all) return undefined;
+  return { step: (current - 1) * total + done, totalSteps: all * total };
 }
