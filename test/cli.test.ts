@@ -15,7 +15,7 @@ describe("mcp-image-server", () => {
     assert.deepEqual([version.exitCode, version.stdout.trim()], [0, packageJson.version]);
     const help = await runCommand(["--help"], { home: home.path });
     assert.equal(help.exitCode, 0);
-    for (const name of ["serve", "stdio", "generate", "config", "healthcheck", "doctor", "cleanup"]) {
+    for (const name of ["serve", "stdio", "generate", "config", "healthcheck", "doctor", "cleanup", "engine"]) {
       assert.match(help.stdout, new RegExp(`^  ${name}\\b`, "m"));
     }
   });

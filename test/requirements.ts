@@ -105,6 +105,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     "KSERVE_ENDPOINT=embedded draws with the built-in engine through the same client",
     "the same seed gives the same bytes, another seed another picture",
     "width and height, steps, guidance and negative prompt do what they say",
+    "the engine command serves one model over KServe's V1 and V2 protocols, and ends what it draws on SIGTERM",
   ]),
   ...clauses("CLI", [
     "serve, stdio, generate, config, healthcheck, cleanup, --help and --version work",

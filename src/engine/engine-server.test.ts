@@ -8,6 +8,7 @@ import type { JsonObject } from "../core/json.ts";
 import { createEngineServer } from "./engine-server.ts";
 
 const PREDICT = "/v1/models/scenes-v1:predict";
+const NO_VERSIONS = "Model versioning not supported yet.";
 const PROMPT = "a red circle on a blue background";
 
 describe("EngineServer on a private socket", () => {
@@ -34,7 +35,7 @@ describe("EngineServer on a private socket", () => {
     await server.ready();
     assert.deepEqual(await call("GET", "/v1/models/scenes-v1"), {
       status: 200,
-      body: { name: "scenes-v1", ready: true },
+      body: { name: "scenes-v1", ready: true, progress: true },
     });
   });
 
@@ -48,7 +49,12 @@ describe("EngineServer on a private socket", () => {
       ["GET", "/v1/models", { status: 200, body: { models: ["scenes-v1"] } }],
       ["GET", "/v1/models/nope", { status: 404, body: { error: "Model with name nope does not exist." } }],
       ["POST", "/v1/models/nope:predict", { status: 404, body: { error: "Model with name nope does not exist." } }],
-      ["GET", PREDICT, { status: 404, body: { error: "Model with name scenes-v1:predict does not exist." } }],
+      ["GET", PREDICT, { status: 405, body: { detail: "Method Not Allowed" } }],
+      ["GET", "/v2/health/live", { status: 200, body: { live: true } }],
+      ["GET", "/v2/health/ready", { status: 200, body: { ready: true } }],
+      ["GET", "/v2/models", { status: 200, body: { models: ["scenes-v1"] } }],
+      ["GET", "/v2/models/nope/ready", { status: 404, body: { error: "Model with name nope does not exist." } }],
+      ["POST", "/v2/models/scenes-v1/versions/1/infer", { status: 501, body: { error: NO_VERSIONS } }],
       ["GET", "/v1/models/scenes-v1/ready", { status: 404, body: { detail: "Not Found" } }],
       ["GET", "/v1/%E0", { status: 404, body: { detail: "Not Found" } }],
       ["PUT", PREDICT, { status: 405, body: { detail: "Method Not Allowed" } }],
@@ -102,7 +108,12 @@ describe("EngineServer on a private socket", () => {
     while (first.status === 404 || !(Number(first.body["step"]) > 0)) first = await progress("job-0");
     assert.equal(first.body["total_steps"], 200);
     while ((await progress("job-1")).status === 404);
-    assert.deepEqual((await progress("job-1")).body, { step: 0, total_steps: null });
+    assert.deepEqual((await progress("job-1")).body, {
+      step: 0,
+      total_steps: null,
+      picture: 1,
+      pictures: 1,
+    });
     assert.deepEqual((await call("GET", "/v1/models/scenes-v1")).status, 200);
     const third = await call("POST", PREDICT, long);
     assert.deepEqual(third, { status: 503, body: { error: "The image generator is busy" } });

@@ -1,98 +1,92 @@
 import { createServer, type Server } from "node:http";
+import { join } from "node:path";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
+import { findPackageRoot } from "../core/package-root.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
-import { answerEngineRequest, type EngineService, type PredictOptions } from "./engine-routes.ts";
+import { loadConfigFile } from "./config-file.ts";
 import { EngineThread } from "./engine-thread.ts";
-import { parseGenerationRequest, type GenerationRequest } from "./generation-request.ts";
-import { JobLine } from "./job-line.ts";
+import { JobDesk } from "./job-desk.ts";
+import { listenOn, type EngineListenOptions, type ListeningAddress } from "./listen.ts";
 import { loadModelLayout } from "./model-layout.ts";
 import { shippedModelPath } from "./package-files.ts";
-import { createPrivateSocket, type PrivateSocket } from "./socket-address.ts";
-import { toPrediction } from "./prediction.ts";
-import type { DrawnPicture } from "./worker-messages.ts";
+import { answerEngineRequest, type EngineService } from "./protocol/engine-routes.ts";
 
 export interface EngineServerOptions {
   /** A folder with a diffusers ONNX export; `undefined`: the model shipped with the package. */
   readonly modelPath?: string | undefined;
+  /** What clients call the model. Default: the name that it gives itself, else its folder's. */
+  readonly modelName?: string | undefined;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Jobs that may wait behind the one that is drawn; one more is answered 503. Default 32. */
-  readonly maxWaiting?: number;
+  /** Requests that may wait behind the one that is drawn; one more is answered 503. Default 32. */
+  readonly maxWaiting?: number | undefined;
   /** How long a cancelled job may go on before its thread is ended. Default 2000. */
-  readonly cancelGraceMs?: number;
+  readonly cancelGraceMs?: number | undefined;
 }
 
-/** Where the server listens: a Unix socket (a named pipe on Windows) unless a port was asked for. */
-export type EngineAddress = ({ readonly socketPath: string } | { readonly host: string; readonly port: number }) & {
-  readonly modelName: string;
-};
+export type EngineAddress = ListeningAddress & { readonly modelName: string };
 
 const DEFAULT_MAX_WAITING = 32;
 
-/** The built-in diffusion engine as a KServe V1 model server with one model. */
+/** The built-in diffusion engine as a KServe model server of protocols V1 and V2 with one model. */
 export function createEngineServer(options: EngineServerOptions = {}): EngineServer {
   return new EngineServer(options);
 }
 
 export class EngineServer {
+  readonly #options: EngineServerOptions;
   readonly #modelPath: string;
   readonly #clock: Clock;
-  readonly #random: Random;
   readonly #thread: EngineThread;
-  readonly #line: JobLine;
-  readonly #progress = new Map<string, { step: number; total_steps: number | null }>();
+  readonly #desk: JobDesk;
   readonly #logger = getLogger("engine");
   readonly #closing = new AbortController();
+  readonly #answers = new Set<Promise<void>>();
   #server: Server | undefined;
-  #socket: PrivateSocket | undefined;
+  #release: (() => Promise<void>) | undefined;
+  #isDraining = false;
 
   constructor(options: EngineServerOptions) {
+    const { clock = systemClock, maxWaiting = DEFAULT_MAX_WAITING } = options;
+    this.#options = options;
     this.#modelPath = options.modelPath ?? shippedModelPath();
-    this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? systemRandom;
-    this.#line = new JobLine(options.maxWaiting ?? DEFAULT_MAX_WAITING);
-    this.#thread = new EngineThread({
-      modelPath: this.#modelPath,
-      clock: this.#clock,
-      cancelGraceMs: options.cancelGraceMs,
-    });
+    this.#clock = clock;
+    this.#thread = new EngineThread({ modelPath: this.#modelPath, clock, cancelGraceMs: options.cancelGraceMs });
+    this.#desk = new JobDesk({ executor: this.#thread, clock, maxWaiting });
   }
 
   /**
-   * Begins to listen, and to load the model in the background. By default on a socket that only this user can reach;
-   * with a port on TCP (0 takes a free one).
+   * Begins to listen, and to load the model in the background. By default on a fresh socket that only this user can reach.
    *
-   * @throws {ConfigurationError} `configuration_invalid` when the folder is not a model that the engine can run
+   * @throws {ConfigurationError} `configuration_invalid` when the folder is not a model that the engine can run, or when
+   *   the address cannot be listened on
    */
-  async listen(tcp?: { readonly host: string; readonly port: number }): Promise<EngineAddress> {
+  async listen(options?: EngineListenOptions): Promise<EngineAddress> {
     if (this.#server !== undefined) throw new MCPImageError("internal", "The engine server listens already");
-    const { name: modelName } = await loadModelLayout(this.#modelPath);
+    const layout = await loadModelLayout(this.#modelPath);
+    const packageJson = await loadConfigFile(join(findPackageRoot(), "package.json"));
     this.#throwIfClosed();
-    const service = this.#serviceOf(modelName);
+    const modelName = this.#options.modelName ?? layout.name;
+    const service = this.#toService(modelName, packageJson.text("version"));
     const server = createServer((request, response) => {
-      void answerEngineRequest(service, request, response).catch((error: unknown) => {
+      const answer = answerEngineRequest(service, request, response).catch((error: unknown) => {
         this.#logger.error("engine_answer_failed", { error });
         response.destroy();
       });
+      this.#answers.add(answer);
+      void answer.then(() => this.#answers.delete(answer));
     });
     this.#server = server;
     void this.ready().catch((error: unknown) => {
       if (!this.#closing.signal.aborted) this.#logger.error("engine_model_failed", { error });
     });
-    if (tcp !== undefined) {
-      await listening(server, () => server.listen(tcp));
-      const address = server.address();
-      return { host: tcp.host, port: typeof address === "object" && address ? address.port : tcp.port, modelName };
-    }
-    const socket = await createPrivateSocket();
-    if (this.#closing.signal.aborted) await socket[Symbol.asyncDispose]();
+    const { address, release } = await listenOn(server, options);
+    this.#release = release;
+    if (this.#closing.signal.aborted) await this.close();
     this.#throwIfClosed();
-    this.#socket = socket;
-    const { path: socketPath } = socket;
-    await listening(server, () => server.listen({ path: socketPath }));
-    return { socketPath, modelName };
+    return { ...address, modelName };
   }
 
   /**
@@ -102,6 +96,14 @@ export class EngineServer {
    */
   async ready(): Promise<void> {
     await this.#thread.start();
+  }
+
+  /** Takes no more pictures to draw, and waits until those that it took are answered, `limitMs` at most. */
+  async drain(limitMs: number): Promise<void> {
+    this.#isDraining = true;
+    const timer = new AbortController();
+    await Promise.race([Promise.all(this.#answers), this.#clock.sleep(limitMs, timer.signal).catch(() => undefined)]);
+    timer.abort();
   }
 
   /** Cancels what is drawn or waits, and frees the model, the socket and its folder. Safe to call twice. */
@@ -115,7 +117,7 @@ export class EngineServer {
       server.closeAllConnections();
       await closed.promise;
     }
-    await this.#socket?.[Symbol.asyncDispose]();
+    await this.#release?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -126,53 +128,30 @@ export class EngineServer {
     if (this.#closing.signal.aborted) throw new MCPImageError("shutting_down", "The engine is closed");
   }
 
-  #serviceOf(modelName: string): EngineService {
-    const thread = this.#thread;
+  #toService(modelName: string, version: string): EngineService {
+    const desk = this.#desk;
+    const isReady = (): boolean => this.#thread.isReady && !this.#isDraining;
     return {
       modelName,
+      version,
+      random: this.#options.random ?? systemRandom,
       get isReady() {
-        return thread.isReady;
+        return isReady();
       },
-      predict: async (body, options) => {
-        const request = parseGenerationRequest(body, this.#random);
-        const { picture, queueMs } = await this.#draw(request, options);
-        return { predictions: [toPrediction(modelName, request, picture, queueMs)] };
+      get retryAfterSeconds() {
+        return desk.retryAfterSeconds;
       },
-      progressOf: (requestId) => this.#progress.get(requestId),
+      draw: async (requests, { requestId, signal }) => {
+        if (this.#isDraining) throw new MCPImageError("shutting_down", "The engine takes no more requests");
+        if (!this.#thread.hasLoaded) throw notLoaded(modelName);
+        return desk.draw(requests, { requestId, signal: AbortSignal.any([signal, this.#closing.signal]) });
+      },
+      progressOf: (requestId) => desk.progressOf(requestId),
     };
-  }
-
-  async #draw(
-    request: GenerationRequest,
-    options: PredictOptions,
-  ): Promise<{ picture: DrawnPicture; queueMs: number }> {
-    const { requestId } = options;
-    const signal = AbortSignal.any([options.signal, this.#closing.signal]);
-    const arrivedMs = this.#clock.monotonicMs();
-    const report = (step: number, totalSteps: number | null): void => {
-      if (requestId !== undefined) this.#progress.set(requestId, { step, total_steps: totalSteps });
-    };
-    report(0, null);
-    try {
-      return await this.#line.run(signal, async () => {
-        await this.#thread.start();
-        const queueMs = this.#clock.monotonicMs() - arrivedMs;
-        return { picture: await this.#thread.generate(request, { signal, onStep: report }), queueMs };
-      });
-    } finally {
-      if (requestId !== undefined) this.#progress.delete(requestId);
-    }
   }
 }
 
-async function listening(server: Server, start: () => void): Promise<void> {
-  const outcome = Promise.withResolvers<void>();
-  server.once("error", outcome.reject);
-  server.once("listening", outcome.resolve);
-  start();
-  try {
-    await outcome.promise;
-  } finally {
-    server.removeListener("error", outcome.reject);
-  }
+function notLoaded(modelName: string): MCPImageError {
+  const message = `Model with name ${modelName} is not ready.`;
+  return new MCPImageError("model_not_ready", message, { publicMessage: message });
 }

@@ -45,6 +45,7 @@ export class EngineThread {
   #job: Job | undefined;
   #jobs = 0;
   #isClosed = false;
+  #hasLoaded = false;
 
   constructor(options: EngineThreadOptions) {
     this.#options = options;
@@ -52,6 +53,11 @@ export class EngineThread {
 
   get isReady(): boolean {
     return this.#life?.isReady ?? false;
+  }
+
+  /** True once the model was loaded, even while a thread that died is replaced. */
+  get hasLoaded(): boolean {
+    return this.#hasLoaded;
   }
 
   /**
@@ -149,6 +155,7 @@ export class EngineThread {
     switch (message.kind) {
       case "ready": {
         life.isReady = true;
+        this.#hasLoaded = true;
         const loadMs = Math.round(this.#options.clock.monotonicMs() - startedMs);
         this.#logger.info("engine_model_loaded", { load_ms: loadMs });
         life.loaded.resolve();

@@ -1,36 +1,53 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { MCPImageError, toMcpImageError } from "../core/errors.ts";
-import { getLogger } from "../logging/logger.ts";
-import { V1_MODELS_PATH } from "../wire/v1.ts";
+import { MCPImageError, toMcpImageError } from "../../core/errors.ts";
+import type { Random } from "../../core/random.ts";
+import { getLogger } from "../../logging/logger.ts";
+import type { GenerationRequest } from "../generation-request.ts";
+import type { Drawing } from "./drawing.ts";
+import { findRoute, type Action } from "./find-route.ts";
+import { invalid } from "./instance.ts";
+import { toV1Answer } from "./v1-answer.ts";
+import { parseV1Request } from "./v1-request.ts";
+import { toV2Answer } from "./v2-answer.ts";
+import { toModelMetadata, toServerMetadata } from "./v2-metadata.ts";
+import { parseV2Request } from "./v2-request.ts";
 
 /** What the routes need of the engine. */
 export interface EngineService {
   readonly modelName: string;
+  /** Of this package. */
+  readonly version: string;
   readonly isReady: boolean;
-  /** The body of a 200 answer to a predict request. */
-  predict(body: unknown, options: PredictOptions): Promise<object>;
+  /** After how many seconds one who was turned away may come again. */
+  readonly retryAfterSeconds: number;
+  readonly random: Random;
+  /** Draws every picture in turn. */
+  draw(requests: readonly GenerationRequest[], options: DrawOptions): Promise<readonly Drawing[]>;
   /** The progress of a request that is waiting or running. */
   progressOf(requestId: string): object | undefined;
 }
 
-export interface PredictOptions {
+export interface DrawOptions {
   readonly requestId: string | undefined;
   /** Aborted when the client is gone. */
   readonly signal: AbortSignal;
 }
 
-const MAX_BODY_BYTES = 1024 * 1024;
-const MAX_REQUEST_ID_CHARACTERS = 200;
-
-/** An answer that is decided: a status and its JSON. */
+/** An answer that is decided. */
 interface Answer {
   readonly status: number;
+  /** JSON, or bytes of the binary extension. */
   readonly body: object;
+  readonly headers?: Readonly<Record<string, string | number>>;
 }
 
+const MAX_BODY_BYTES = 1024 * 1024;
+const MAX_REQUEST_ID_CHARACTERS = 200;
+const HEADER_LENGTH = "inference-header-content-length";
+
 /**
- * Answers one request as KServe's own model server does, to the letter of its error texts.
- * Format: KServe "V1 Protocol"; wordings of kserve 0.20 (`python/kserve/kserve/errors.py`).
+ * Answers one request of KServe's V1 protocol or of V2, the Open Inference Protocol, with the wordings of KServe's own
+ * model server (kserve 0.20, `python/kserve/kserve/errors.py`). Resolves when the answer is sent or its client gone.
  */
 export async function answerEngineRequest(
   service: EngineService,
@@ -38,51 +55,97 @@ export async function answerEngineRequest(
   response: ServerResponse,
 ): Promise<void> {
   const gone = new AbortController();
-  response.once("close", () => gone.abort());
-  const answer = await route(service, request, gone.signal).catch(toErrorAnswer);
+  const closed = Promise.withResolvers<void>();
+  response.once("close", () => {
+    gone.abort();
+    closed.resolve();
+  });
+  const answer = await answerOf(service, request, gone.signal).catch((error: unknown) => toErrorAnswer(service, error));
   if (gone.signal.aborted) return;
-  const body = Buffer.from(JSON.stringify(answer.body));
+  const isJson = !Buffer.isBuffer(answer.body);
+  const body = Buffer.isBuffer(answer.body) ? answer.body : Buffer.from(JSON.stringify(answer.body));
   // A body that was not read to its end would be taken for the next request.
   if (!request.complete) response.setHeader("connection", "close");
-  response.writeHead(answer.status, { "content-type": "application/json", "content-length": body.length }).end(body);
+  response
+    .writeHead(answer.status, {
+      "content-type": isJson ? "application/json" : "application/octet-stream",
+      "content-length": body.length,
+      ...answer.headers,
+    })
+    .end(body);
+  await closed.promise;
 }
 
-async function route(service: EngineService, request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+async function answerOf(service: EngineService, request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
   const url = new URL(request.url ?? "/", "http://engine");
-  const isGet = request.method === "GET";
-  if (url.pathname === "/" && isGet) return ok({ status: "alive" });
-  if (url.pathname === V1_MODELS_PATH && isGet) return ok({ models: [service.modelName] });
-  const target = parseTarget(url.pathname);
-  if (target === undefined) return { status: 404, body: { detail: "Not Found" } };
-  const { model, action } = target;
-  if (model !== service.modelName) return refuse(404, `Model with name ${model} does not exist.`);
-  if (action === "predict") {
-    if (isGet) return refuse(404, `Model with name ${model}:predict does not exist.`);
-    if (request.method !== "POST") return { status: 405, body: { detail: "Method Not Allowed" } };
-    return ok(await service.predict(await readJson(request), { requestId: requestIdOf(request), signal }));
+  const route = findRoute(request.method ?? "GET", url.pathname);
+  switch (route.kind) {
+    case "unknown":
+      return { status: 404, body: { detail: "Not Found" } };
+    case "wrong_method":
+      return { status: 405, body: { detail: "Method Not Allowed" }, headers: { allow: route.allowed } };
+    case "server":
+      return ok(toServerAnswer(service, route.action));
+    case "model": {
+      const { model, action } = route;
+      if (model !== service.modelName) return refuse(404, `Model with name ${model} does not exist.`);
+      return answerOfModel(service, action, { request, url, signal });
+    }
   }
-  if (!isGet) return { status: 405, body: { detail: "Method Not Allowed" } };
-  if (action === "progress") return progress(service, url.searchParams.get("request_id") ?? "");
-  if (!service.isReady) return refuse(503, `Model with name ${model} is not ready.`);
-  return ok({ name: model, ready: true });
 }
 
-function parseTarget(pathname: string): { model: string; action: "ready" | "predict" | "progress" } | undefined {
-  let path: string;
-  try {
-    path = decodeURIComponent(pathname);
-  } catch {
-    return undefined;
+function toServerAnswer(service: EngineService, action: Extract<Action, { readonly of: "server" }>["name"]): object {
+  switch (action) {
+    case "alive":
+      return { status: "alive" };
+    case "models":
+      return { models: [service.modelName] };
+    case "metadata":
+      return toServerMetadata(service.version);
+    case "live":
+      return { live: true };
+    case "ready":
+      if (!service.isReady) throw notReady(service);
+      return { ready: true };
   }
-  const [, model, suffix] = /^\/v1\/models\/([^/:]+)(:predict|\/progress)?$/.exec(path) ?? [];
-  if (model === undefined) return undefined;
-  if (suffix === undefined) return { model, action: "ready" };
-  return { model, action: suffix === ":predict" ? "predict" : "progress" };
 }
 
-function progress(service: EngineService, requestId: string): Answer {
-  const found = service.progressOf(requestId);
-  return found === undefined ? refuse(404, "No request with this request_id is waiting or running.") : ok(found);
+interface Call {
+  readonly request: IncomingMessage;
+  readonly url: URL;
+  readonly signal: AbortSignal;
+}
+
+async function answerOfModel(
+  service: EngineService,
+  action: Extract<Action, { readonly of: "model" }>["name"],
+  { request, url, signal }: Call,
+): Promise<Answer> {
+  const { modelName: name, random } = service;
+  const options: DrawOptions = { requestId: requestIdOf(request), signal };
+  switch (action) {
+    case "ready":
+      if (!service.isReady) throw notReady(service);
+      return ok({ name, ready: true, progress: true });
+    case "progress": {
+      const found = service.progressOf(url.searchParams.get("request_id") ?? "");
+      return found ? ok(found) : refuse(404, "No request with this request_id is waiting or running.");
+    }
+    case "metadata":
+      return ok(toModelMetadata(name));
+    case "versions":
+      return refuse(501, "Model versioning not supported yet.");
+    case "predict": {
+      const requests = parseV1Request(parseJson(await readBody(request)), random);
+      return ok(toV1Answer(name, await service.draw(requests, options)));
+    }
+    case "infer": {
+      const asked = parseV2Request(await readBody(request), jsonBytesOf(request), random);
+      const { body, jsonBytes } = toV2Answer(name, asked, await service.draw(asked.requests, options));
+      if (jsonBytes !== undefined) return { status: 200, body, headers: { [HEADER_LENGTH]: jsonBytes } };
+      return { status: 200, body, headers: { "content-type": "application/json" } };
+    }
+  }
 }
 
 function requestIdOf(request: IncomingMessage): string | undefined {
@@ -90,7 +153,14 @@ function requestIdOf(request: IncomingMessage): string | undefined {
   return typeof value === "string" ? value.slice(0, MAX_REQUEST_ID_CHARACTERS) : undefined;
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
+function jsonBytesOf(request: IncomingMessage): number | undefined {
+  const value = request.headers[HEADER_LENGTH];
+  if (value === undefined) return undefined;
+  if (typeof value === "string" && /^\d{1,10}$/.test(value)) return Number(value);
+  throw invalid("Inference-Header-Content-Length", `is ${JSON.stringify(value).slice(0, 40)}`, "a number of bytes");
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -98,21 +168,34 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
     if (length > MAX_BODY_BYTES) throw new MCPImageError("payload_too_large", `More than ${MAX_BODY_BYTES} bytes`);
     chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
+}
+
+function parseJson(body: Buffer): unknown {
   try {
-    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    return JSON.parse(body.toString("utf8"));
   } catch (error) {
     const message = "Unrecognized request format: the body is not JSON";
     throw new MCPImageError("invalid_argument", message, { publicMessage: message, cause: error });
   }
 }
 
-function toErrorAnswer(error: unknown): Answer {
-  const { httpStatus, publicMessage } = toMcpImageError(error);
-  // A failure of the model is this server's own, not that of a server behind it.
-  const status = httpStatus > 500 && httpStatus !== 503 ? 500 : httpStatus;
-  if (status === 500) getLogger("engine").error("engine_job_failed", { error });
-  return refuse(status, publicMessage);
+function notReady({ modelName }: EngineService): MCPImageError {
+  const message = `Model with name ${modelName} is not ready.`;
+  return new MCPImageError("model_not_ready", message, { publicMessage: message });
 }
+
+/** What the status says holds for this server: a failure of its model is its own, not that of a server behind it. */
+function toErrorAnswer(service: EngineService, error: unknown): Answer {
+  const { httpStatus, publicMessage, code } = toMcpImageError(error);
+  const status = httpStatus === 502 || httpStatus === 504 ? 500 : httpStatus;
+  if (status === 500) getLogger("engine").error("engine_job_failed", { error });
+  if (status === 507) getLogger("engine").warn("engine_job_failed", { error });
+  const answer = refuse(status, code === "out_of_memory" ? OUT_OF_MEMORY : publicMessage);
+  return status === 503 ? { ...answer, headers: { "retry-after": service.retryAfterSeconds } } : answer;
+}
+
+const OUT_OF_MEMORY = "The model ran out of memory; try a smaller width and height";
 
 function ok(body: object): Answer {
   return { status: 200, body };

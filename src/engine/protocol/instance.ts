@@ -1,19 +1,10 @@
-import { ValidationError } from "../core/errors.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
-import type { Random } from "../core/random.ts";
+import { ValidationError } from "../../core/errors.ts";
+import type { JsonObject, JsonValue } from "../../core/json.ts";
+import type { Random } from "../../core/random.ts";
+import type { GenerationRequest } from "../generation-request.ts";
 
-/** What to draw; an absent field means the model's own default. */
-export interface GenerationRequest {
-  readonly prompt: string;
-  readonly negativePrompt?: string;
-  /** Pixels. */
-  readonly width?: number;
-  /** Pixels. */
-  readonly height?: number;
-  readonly numInferenceSteps?: number;
-  readonly guidanceScale?: number;
-  readonly seed: number;
-}
+/** The most pictures of one request: they are drawn one after another and answered together. */
+export const MAX_PICTURES = 16;
 
 /** The limits of each number, both ends included. */
 const LIMITS = {
@@ -22,65 +13,88 @@ const LIMITS = {
   num_inference_steps: { min: 1, max: 200, integer: true },
   guidance_scale: { min: 0, max: 20, integer: false },
   seed: { min: -1, max: 2 ** 32 - 1, integer: true },
+  num_images_per_prompt: { min: 1, max: MAX_PICTURES, integer: true },
 } as const;
 
-const KEYS = ["prompt", "negative_prompt", ...Object.keys(LIMITS)];
+/** Every key of an instance, in the order of the wire. */
+export const INSTANCE_KEYS: readonly string[] = ["prompt", "negative_prompt", ...Object.keys(LIMITS)];
+
 const MAX_PROMPT_CHARACTERS = 10_000;
+const SEEDS = 2 ** 32;
 
 /**
- * The one instance of a KServe V1 predict body. Null means absent, as it does to a diffusers pipeline; a seed of -1 or
- * none is drawn here.
+ * The pictures that one instance asks for. Null means absent, as it does to a diffusers pipeline; a seed of -1 or none
+ * is drawn here. Of several pictures each has the seed after that of the one before, so that each can be repeated alone.
  *
+ * @param path what is put before the name of a field, such as `instances[1].`
  * @throws {ValidationError} `invalid_argument` naming the field, what was found and what is allowed
  */
-export function parseGenerationRequest(body: unknown, random: Random): GenerationRequest {
-  const instance = singleInstance(body);
-  const unknown = Object.keys(instance).find((key) => !KEYS.includes(key));
-  if (unknown !== undefined) throw invalid(unknown, "is not a known key", KEYS.join(", "));
-  const prompt = parseText(instance, "prompt");
-  if (prompt === undefined) throw invalid("prompt", "is missing", "a text");
-  const negativePrompt = parseText(instance, "negative_prompt");
-  const seed = parseNumber(instance, "seed") ?? -1;
-  return {
-    prompt,
-    ...definedOnly({
-      negativePrompt: negativePrompt === "" ? undefined : negativePrompt,
-      width: parseNumber(instance, "width"),
-      height: parseNumber(instance, "height"),
-      numInferenceSteps: parseNumber(instance, "num_inference_steps"),
-      guidanceScale: parseNumber(instance, "guidance_scale"),
-    }),
-    seed: seed === -1 ? random.uint32() : seed,
-  };
+export function parseInstance(instance: JsonObject, random: Random, path = ""): GenerationRequest[] {
+  const unknown = Object.keys(instance).find((key) => !INSTANCE_KEYS.includes(key));
+  if (unknown !== undefined) throw invalid(path + unknown, "is not a known key", INSTANCE_KEYS.join(", "));
+  const read = new FieldReader(instance, path);
+  const prompt = read.text("prompt");
+  if (prompt === undefined) throw invalid(`${path}prompt`, "is missing", "a text");
+  const negativePrompt = read.text("negative_prompt");
+  const fields = definedOnly({
+    negativePrompt: negativePrompt === "" ? undefined : negativePrompt,
+    width: read.number("width"),
+    height: read.number("height"),
+    numInferenceSteps: read.number("num_inference_steps"),
+    guidanceScale: read.number("guidance_scale"),
+  });
+  const given = read.number("seed") ?? -1;
+  const first = given === -1 ? random.uint32() : given;
+  const count = read.number("num_images_per_prompt") ?? 1;
+  return Array.from({ length: count }, (_, i) => ({ prompt, ...fields, seed: (first + i) % SEEDS }));
 }
 
-function singleInstance(body: unknown): JsonObject {
-  const instances = isJsonObject(body) ? body["instances"] : undefined;
-  if (!Array.isArray(instances)) throw invalid("instances", "is missing", "a list with one object");
-  const [instance, ...more] = instances as readonly JsonValue[];
-  if (more.length > 0) throw invalid("instances", `has ${instances.length} entries`, "a list with one object");
-  if (!isJsonObject(instance)) throw invalid("instances[0]", `is ${show(instance)}`, "an object");
-  return instance;
+/** What is wrong with a field, in words for the caller. */
+export function invalid(field: string, state: string, allowed: string): ValidationError {
+  const message = `${field} ${state}; allowed: ${allowed}`;
+  return new ValidationError("invalid_argument", message, { publicMessage: message, details: { field, allowed } });
 }
 
-function parseText(instance: JsonObject, field: string): string | undefined {
-  const value = instance[field] ?? undefined;
-  if (value === undefined) return undefined;
-  if (typeof value !== "string") throw invalid(field, `is ${show(value)}`, "a text");
-  if (value.length > MAX_PROMPT_CHARACTERS) {
-    throw invalid(field, `has ${value.length} characters`, `at most ${MAX_PROMPT_CHARACTERS} characters`);
+/** A value as it is quoted in a message. */
+export function show(value: JsonValue | undefined): string {
+  return value === undefined ? "missing" : JSON.stringify(value).slice(0, 40);
+}
+
+/** @throws {ValidationError} when a request asks for more pictures than are drawn at once */
+export function checkPictureCount(requests: readonly GenerationRequest[]): readonly GenerationRequest[] {
+  if (requests.length <= MAX_PICTURES) return requests;
+  throw invalid("the number of pictures", `is ${requests.length}`, `at most ${MAX_PICTURES} in one request`);
+}
+
+class FieldReader {
+  readonly #instance: JsonObject;
+  readonly #path: string;
+
+  constructor(instance: JsonObject, path: string) {
+    this.#instance = instance;
+    this.#path = path;
   }
-  return value;
-}
 
-function parseNumber(instance: JsonObject, field: keyof typeof LIMITS): number | undefined {
-  const value = instance[field] ?? undefined;
-  if (value === undefined) return undefined;
-  const { min, max, integer } = LIMITS[field];
-  const isValid = typeof value === "number" && value >= min && value <= max && (!integer || Number.isInteger(value));
-  if (!isValid)
-    throw invalid(field, `is ${show(value)}`, `${integer ? "an integer" : "a number"} from ${min} to ${max}`);
-  return value;
+  text(field: string): string | undefined {
+    const value = this.#instance[field] ?? undefined;
+    if (value === undefined) return undefined;
+    if (typeof value !== "string") throw invalid(this.#path + field, `is ${show(value)}`, "a text");
+    if (value.length > MAX_PROMPT_CHARACTERS) {
+      const allowed = `at most ${MAX_PROMPT_CHARACTERS} characters`;
+      throw invalid(this.#path + field, `has ${value.length} characters`, allowed);
+    }
+    return value;
+  }
+
+  number(field: keyof typeof LIMITS): number | undefined {
+    const value = this.#instance[field] ?? undefined;
+    if (value === undefined) return undefined;
+    const { min, max, integer } = LIMITS[field];
+    const isValid = typeof value === "number" && value >= min && value <= max && (!integer || Number.isInteger(value));
+    if (isValid) return value;
+    const allowed = `${integer ? "an integer" : "a number"} from ${min} to ${max}`;
+    throw invalid(this.#path + field, `is ${show(value)}`, allowed);
+  }
 }
 
 function definedOnly<Fields extends Record<string, unknown>>(
@@ -89,13 +103,4 @@ function definedOnly<Fields extends Record<string, unknown>>(
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [Key in keyof Fields]?: NonNullable<Fields[Key]>;
   };
-}
-
-function show(value: JsonValue | undefined): string {
-  return value === undefined ? "missing" : JSON.stringify(value).slice(0, 40);
-}
-
-function invalid(field: string, state: string, allowed: string): ValidationError {
-  const message = `${field} ${state}; allowed: ${allowed}`;
-  return new ValidationError("invalid_argument", message, { publicMessage: message, details: { field, allowed } });
 }
