@@ -21,6 +21,7 @@ try {
   );
   const { filename, size, files } = readPackReport(packed);
   assert.ok(files.some((path) => path === "models/scenes-v1/unet/model.onnx"));
+  assert.ok(files.some((path) => path === "web/gallery/gallery.css"));
   assert.ok(files.every((path) => !path.endsWith(".test.js")));
   console.log(`ok: ${filename} has ${files.length} files and ${(size / 1024 / 1024).toFixed(1)} MiB`);
 
@@ -44,10 +45,12 @@ try {
      const url = await app.listen();
      const answer = await app.images.generate({ prompt: "a blue star", width: 64, height: 64, numInferenceSteps: 1 }, { clientId: "me" });
      const response = await fetch(answer.url);
-     console.log(response.status, response.headers.get("content-type"), [FileStorage, createImageId, KServeClient, MockStorage].every(Boolean));
+     const page = await fetch(url, { headers: { accept: "text/html" } });
+     const [, style] = /href="(.*\\.css)"/.exec(await page.text());
+     console.log((await fetch(url + style)).status, response.status, response.headers.get("content-type"), [FileStorage, createImageId, KServeClient, MockStorage].every(Boolean));
      await app.close();`,
   );
-  assert.equal(run(process.execPath, ["use.js"]).trim(), "200 image/png true");
+  assert.equal(run(process.execPath, ["use.js"]).trim(), "200 200 image/png true");
   console.log("ok: the library draws with the built-in engine");
 
   const client = new Client({ name: "package-test", version: "1" });

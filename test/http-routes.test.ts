@@ -389,7 +389,7 @@ test("GET /openapi.json and GET /docs describe every route of the table", async 
   assert.equal(html.includes('href="/base/openapi.json"'), true);
 });
 
-test("GET / gives links: a page for browsers, JSON for others", async () => {
+test("GET / gives the gallery to browsers and links to others", async () => {
   await using server = await startServer();
   assert.deepEqual(parseJson(await server.get("/")), {
     name: "mcp-image-server",
@@ -402,7 +402,7 @@ test("GET / gives links: a page for browsers, JSON for others", async () => {
   });
   const page = await server.get("/", { accept: "text/html,*/*" });
   assert.equal(page.headers["content-type"], "text/html; charset=utf-8");
-  assert.equal(page.body.toString().includes('<a href="/docs">'), true);
+  assert.equal(page.body.toString().includes('<ol class="tiles"'), true);
 });
 
 test("an address that nobody knows is 404 and a method that a route has not is 405 with what it has", async () => {

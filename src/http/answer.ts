@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http";
 import { toPublicError, type MCPImageError } from "../core/errors.ts";
 import { DATA_POLICY, type HeaderList } from "./response-headers.ts";
 
@@ -5,7 +6,7 @@ import { DATA_POLICY, type HeaderList } from "./response-headers.ts";
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string;
+  readonly body: string | Buffer;
   /** Names and values in turn, beside the ones that every answer has. */
   readonly headers: HeaderList;
 }
@@ -22,9 +23,9 @@ export function toTextAnswer(body: string, contentType: string): Answer {
 }
 
 /** A page of ours: `policy` allows what it needs and nothing else. */
-export function toPageAnswer(body: string, policy: string): Answer {
+export function toPageAnswer(body: string, policy: string, status = 200): Answer {
   return {
-    status: 200,
+    status,
     contentType: "text/html; charset=utf-8",
     body,
     headers: [
@@ -43,4 +44,10 @@ export function toErrorAnswer(error: MCPImageError, headers: HeaderList = []): A
   const seconds = error.details["retry_after_seconds"];
   const retryAfter = typeof seconds === "number" ? ["Retry-After", String(Math.max(1, Math.ceil(seconds)))] : [];
   return toJsonAnswer(toPublicError(error), error.httpStatus, [...retryAfter, ...headers]);
+}
+
+/** True when the client unpacks gzip. */
+export function acceptsGzip(headers: IncomingHttpHeaders): boolean {
+  const accepted = headers["accept-encoding"];
+  return typeof accepted === "string" && /(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))|,|$)/i.test(accepted);
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { toPageAnswer, type Answer } from "./answer.ts";
+import { escapeHtml } from "./html.ts";
 import type { ServiceIdentity } from "./route-handlers.ts";
 import { listRoutes, toErrorStatus, type Route } from "./route-table.ts";
 
@@ -47,21 +48,6 @@ ${sections.join("\n")}`,
   );
 }
 
-/** Where a browser lands that was given the bare address. */
-export function toIndexPage({ service, basePath }: PageOptions): Answer {
-  const links = [
-    ["/images/", "Stored pictures"],
-    ["/docs", "The HTTP API"],
-    ["/health", "How the parts are"],
-  ].map(([path = "", text = ""]) => `<li><a href="${escapeHtml(basePath + path)}">${escapeHtml(text)}</a></li>`);
-  return toPage(
-    service.name,
-    `${toHeading(service)}
-<p>Give the address <code>${escapeHtml(basePath)}/mcp</code> of this server to an MCP client.</p>
-<ul>${links.join("")}</ul>`,
-  );
-}
-
 function toPage(title: string, body: string): Answer {
   const html = `<!doctype html>
 <html lang="en">
@@ -95,13 +81,4 @@ function toSection({ method, path, summary, query, errors }: Route): string {
 
 function describe(schema: unknown): string {
   return typeof schema === "object" && schema !== null && "description" in schema ? String(schema.description) : "";
-}
-
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&#39;");
 }

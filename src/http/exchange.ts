@@ -52,12 +52,12 @@ export class Exchange {
     const headers = this.toHeaders();
     headers.push(...ANSWER_HEADERS, ...answer.headers);
     if (this.hasBody && !this.#state.isDraining) headers.push("Connection", "close");
-    if (answer.status === 204) {
-      this.response.writeHead(204, headers);
+    if (answer.status === 204 || answer.status === 304) {
+      this.response.writeHead(answer.status, headers);
       this.response.end();
       return;
     }
-    const body = Buffer.from(answer.body);
+    const body = typeof answer.body === "string" ? Buffer.from(answer.body) : answer.body;
     headers.push("Content-Type", answer.contentType, "Content-Length", String(body.length));
     this.response.writeHead(answer.status, headers);
     this.response.end(this.method === "HEAD" ? undefined : body);

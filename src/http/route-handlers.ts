@@ -3,8 +3,9 @@ import { MCPImageError } from "../core/errors.ts";
 import { parseImageId, type ImageId } from "../core/image-id.ts";
 import type { ImageService } from "../images/image-service.ts";
 import { toJsonAnswer, toTextAnswer, type Answer } from "./answer.ts";
-import { toDocsPage, toIndexPage } from "./docs-page.ts";
+import { toDocsPage } from "./docs-page.ts";
 import type { Exchange } from "./exchange.ts";
+import { GalleryRoutes } from "./gallery/gallery-routes.ts";
 import type { HealthMonitor } from "./health-monitor.ts";
 import { parseListQuery, toNextQuery } from "./list-query.ts";
 import { toOpenApi } from "./openapi.ts";
@@ -53,6 +54,13 @@ export interface RouteHandlersOptions {
 
 export function createRouteHandlers(options: RouteHandlersOptions): Record<AnsweredRoute, RouteHandler> {
   const { images, cache, health, metricsPrinter, service, state, clock, baseUrl, basePath } = options;
+  const gallery = new GalleryRoutes({
+    images,
+    serviceName: service.name,
+    baseUrl,
+    basePath,
+    mayChange: (exchange) => exchange.isFromThisMachine,
+  });
   return {
     listImages: async ({ query }) => {
       const listQuery = parseListQuery(query);
@@ -98,8 +106,10 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
     },
     getOpenApi: () => toJsonAnswer(toOpenApi({ service, baseUrl: baseUrl() })),
     getDocs: () => toDocsPage({ service, basePath }),
-    getIndex: ({ exchange }) => {
-      if (exchange.headers.accept?.includes("text/html") === true) return toIndexPage({ service, basePath });
+    getPicturePage: async ({ exchange, imageId }) => gallery.picture(exchange, imageId),
+    getAsset: ({ exchange, imageId: name }) => gallery.assets.answer(decode(name), exchange),
+    getIndex: async ({ exchange, query }) => {
+      if (exchange.headers.accept?.includes("text/html") === true) return gallery.list(exchange, query);
       const base = baseUrl();
       return toJsonAnswer({
         name: service.name,

@@ -18,7 +18,7 @@ export interface Route {
   /** A part in braces stands for one segment, or the start of one. */
   readonly path: string;
   readonly summary: string;
-  readonly tag: "Pictures" | "MCP" | "Operation" | "Documentation";
+  readonly tag: "Pictures" | "Gallery" | "MCP" | "Operation" | "Documentation";
   readonly query?: z.ZodObject;
   readonly success: RouteSuccess;
   readonly errors: readonly ErrorCode[];
@@ -259,10 +259,33 @@ export const ROUTES = {
   getIndex: {
     method: "GET",
     path: "/",
-    summary: "What this server is and where its parts are: a page for browsers, JSON for others.",
-    tag: "Documentation",
-    success: { status: 200, description: "Links", contentTypes: ["text/html", "application/json"] },
-    errors: [],
+    summary: "The gallery for browsers; for others, JSON that tells where the parts of this server are.",
+    tag: "Gallery",
+    query: z.object({
+      cursor: z.string().optional().describe("Where the page begins; take it from the Link header of the page before"),
+    }),
+    success: { status: 200, description: "Pictures or links", contentTypes: ["text/html", "application/json"] },
+    errors: ["invalid_argument"],
+  },
+  getPicturePage: {
+    method: "GET",
+    path: "/gallery/{image_id}",
+    summary: "One picture with everything that is known of it, as a page.",
+    tag: "Gallery",
+    success: { status: 200, description: "A page", contentTypes: ["text/html"] },
+    errors: ["image_not_found"],
+  },
+  getAsset: {
+    method: "GET",
+    path: "/assets/{name}",
+    summary: "What the pages load: style, scripts, icon.",
+    tag: "Gallery",
+    success: {
+      status: 200,
+      description: "The file",
+      contentTypes: ["text/css", "text/javascript", "image/svg+xml"],
+    },
+    errors: ["not_found"],
   },
 } as const satisfies Record<string, Route>;
 

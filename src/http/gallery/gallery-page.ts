@@ -1,0 +1,121 @@
+import type { MetadataPage } from "../../images/image-service.ts";
+import type { Answer } from "../answer.ts";
+import type { Exchange } from "../exchange.ts";
+import { html, type Html } from "../html.ts";
+import { toGalleryPage, type PageContext } from "./page-shell.ts";
+import { toPictureView, toShape, type PictureView } from "./picture-view.ts";
+
+export interface GalleryPageOptions extends PageContext {
+  readonly page: MetadataPage;
+  /** The query of the page behind this one; `undefined` on the last. */
+  readonly nextQuery: string | undefined;
+  /** False on the pages behind the first. */
+  readonly isFirst: boolean;
+  readonly mcpUrl: string;
+}
+
+/** How many pictures are asked for at once, because they are likely to be in view. */
+const EAGER = 8;
+
+/** The pictures, newest first. */
+export function toGalleryListPage(exchange: Exchange, options: GalleryPageOptions): Answer {
+  const { serviceName, basePath, page, nextQuery, isFirst } = options;
+  const views = page.images.map(toPictureView);
+  const body = html`<a class="skip" href="#pictures">Skip to the pictures</a>
+    <header class="bar">
+      <a class="brand" href="${basePath}/"
+        ><img src="${basePath}/assets/icon.svg" alt="" width="28" height="28" />${serviceName}</a
+      >
+      ${views.length > 0 && toFilters()}
+    </header>
+    <main class="gallery">
+      <h1 class="hidden-text">Pictures</h1>
+      <ol class="tiles" id="pictures" data-first="${isFirst ? "yes" : "no"}">
+        ${views.map((view, index) => toTile(view, basePath, index < EAGER))}
+      </ol>
+      ${views.length === 0 && toEmptyState(options)}
+      <p class="none" id="none" hidden>No picture here has this shape.</p>
+      <nav class="more" id="more" aria-label="Pages">
+        ${nextQuery !== undefined && html`<a rel="next" href="${basePath}/?${nextQuery}">Older pictures</a>`}
+      </nav>
+    </main>
+    ${toFooter(options)}`;
+  const answer = toGalleryPage(exchange, options, { title: serviceName, script: "gallery.js", body });
+  return nextQuery === undefined
+    ? answer
+    : { ...answer, headers: [...answer.headers, "Link", `<${basePath}/?${nextQuery}>; rel="next"`] };
+}
+
+function toTile(view: PictureView, basePath: string, isEager: boolean): Html {
+  const { imageId, prompt, width, height, seed } = view;
+  const facts = [
+    width !== undefined && height !== undefined && `${width} × ${height}`,
+    seed !== undefined && `seed ${seed}`,
+  ].filter((fact) => fact !== false);
+  return html`<li class="tile ${toRatioClass(view)}" data-id="${imageId}" data-shape="${toShape(view)}">
+    <a href="${basePath}/gallery/${imageId}"
+      ><img
+        src="${basePath}/images/${imageId}"
+        alt="${prompt === "" ? "A picture without a description" : prompt}"
+        ${
+          width !== undefined && height !== undefined && html` width="${width}" height="${height}"`
+        }${isEager ? html` fetchpriority="high"` : html` loading="lazy"`}
+        decoding="async"
+      /><span class="caption" aria-hidden="true"
+        ><span class="caption-prompt">${prompt}</span><span class="caption-facts">${facts.join(" · ")}</span></span
+      ></a
+    >
+  </li> `;
+}
+
+/** Width by height in tenths: a class, because the policy allows no style in the page. */
+function toRatioClass({ width, height }: PictureView): string {
+  if (width === undefined || height === undefined) return "r10";
+  return `r${String(Math.min(24, Math.max(5, Math.round((width / height) * 10)))).padStart(2, "0")}`;
+}
+
+function toFilters(): Html {
+  const shapes = [
+    ["", "All"],
+    ["wide", "Wide"],
+    ["square", "Square"],
+    ["tall", "Tall"],
+  ].map(
+    ([value = "", label = ""]) =>
+      html`<label
+        ><input type="radio" name="shape" value="${value}" ${value === "" && html` checked`} /><span
+          >${label}</span
+        ></label
+      >`,
+  );
+  return html`<fieldset class="filters" id="filters" hidden>
+    <legend class="hidden-text">Shape</legend>
+    ${shapes}
+  </fieldset>`;
+}
+
+function toEmptyState({ isFirst }: GalleryPageOptions): Html {
+  if (!isFirst)
+    return html`<div class="empty">
+      <h2>No older pictures</h2>
+      <p>This was the last page.</p>
+    </div>`;
+  return html`<div class="empty" id="empty">
+    <div class="empty-art" aria-hidden="true"><i></i><i></i><i></i></div>
+    <h2>No pictures yet</h2>
+    <p>Let an MCP client call <code>generate_image</code>. Pictures appear here as they are made.</p>
+  </div>`;
+}
+
+function toFooter({ basePath, mcpUrl }: GalleryPageOptions): Html {
+  return html`<footer class="foot">
+    <p>
+      For MCP clients: <code id="mcp-url">${mcpUrl}</code>
+      <button type="button" class="quiet" data-copy="${mcpUrl}" data-copied="Address copied" hidden>Copy</button>
+    </p>
+    <p>
+      <a href="${basePath}/docs">HTTP API</a> <a href="${basePath}/images/">As JSON</a>
+      <a href="${basePath}/health">Health</a>
+    </p>
+  </footer>`;
+}

@@ -1,0 +1,84 @@
+import { MCPImageError, toMcpImageError, ValidationError } from "../../core/errors.ts";
+import { parseImageId } from "../../core/image-id.ts";
+import type { ImageService } from "../../images/image-service.ts";
+import { getLogger } from "../../logging/logger.ts";
+import type { Answer } from "../answer.ts";
+import type { Exchange } from "../exchange.ts";
+import { decode } from "../picture-route.ts";
+import { Assets } from "./assets.ts";
+import { toErrorPage } from "./error-page.ts";
+import { toGalleryListPage } from "./gallery-page.ts";
+import type { PageContext } from "./page-shell.ts";
+import { toPicturePage } from "./picture-page.ts";
+
+export interface GalleryRoutesOptions {
+  readonly images: Pick<ImageService, "listImages" | "getMetadata">;
+  readonly serviceName: string;
+  readonly baseUrl: () => string;
+  readonly basePath: string;
+  /** Whether this visitor may make, vary and delete pictures. */
+  readonly mayChange: (exchange: Exchange) => boolean;
+}
+
+/** Fills three screens; the next page is there before a reader arrives. */
+const PAGE_SIZE = 48;
+
+const logger = getLogger("http");
+
+/** The pages of the gallery. An error is a page too. */
+export class GalleryRoutes {
+  readonly assets = new Assets();
+  readonly #options: GalleryRoutesOptions;
+
+  constructor(options: GalleryRoutesOptions) {
+    this.#options = options;
+  }
+
+  /** The pictures, newest first. */
+  async list(exchange: Exchange, query: string): Promise<Answer> {
+    const { images, baseUrl } = this.#options;
+    return this.#answer(exchange, async (context) => {
+      const cursor = parseCursor(query);
+      const page = await images.listImages({ limit: PAGE_SIZE, ...(cursor !== undefined && { cursor }) });
+      return toGalleryListPage(exchange, {
+        ...context,
+        page,
+        nextQuery: page.nextCursor && new URLSearchParams({ cursor: page.nextCursor }).toString(),
+        isFirst: cursor === undefined,
+        mcpUrl: `${baseUrl()}/mcp`,
+      });
+    });
+  }
+
+  /** One picture with everything that is known of it. */
+  async picture(exchange: Exchange, segment: string): Promise<Answer> {
+    const { images } = this.#options;
+    return this.#answer(exchange, async (context) => {
+      const imageId = parseImageId(decode(segment))?.id;
+      const metadata = imageId === undefined ? undefined : await images.getMetadata(imageId);
+      if (metadata === undefined) throw new MCPImageError("image_not_found", "No such image");
+      const older = await images.listImages({ limit: 1, cursor: metadata.image_id });
+      return toPicturePage(exchange, { ...context, metadata, olderId: older.images[0]?.image_id });
+    });
+  }
+
+  async #answer(exchange: Exchange, work: (context: PageContext) => Promise<Answer>): Promise<Answer> {
+    const { serviceName, basePath, mayChange } = this.#options;
+    const context = { serviceName, basePath, mayChange: mayChange(exchange) };
+    try {
+      return await work(context);
+    } catch (error) {
+      const failure = toMcpImageError(error);
+      if (failure.httpStatus >= 500) logger[failure.retryable ? "warn" : "error"]("page_failed", { error: failure });
+      return toErrorPage(exchange, context, failure);
+    }
+  }
+}
+
+function parseCursor(query: string): string | undefined {
+  const cursor = new URLSearchParams(query).get("cursor") ?? undefined;
+  if (cursor === undefined || parseImageId(cursor) !== undefined) return cursor;
+  throw new ValidationError("invalid_argument", "Cannot list: the cursor is none of ours", {
+    publicMessage: "The address has a cursor that no page gave",
+  });
+}

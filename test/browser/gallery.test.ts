@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import type { Browser } from "playwright-core";
+import { MockStorage } from "../../src/testing/mock-storage.ts";
+import { startServer, type TestServer } from "../http-support.ts";
+import { findBarriers, launchBrowser, openPage, storePictures, type StoredPicture } from "./support.ts";
+
+let browser: Browser;
+before(async () => {
+  browser = await launchBrowser();
+});
+after(async () => browser.close());
+
+const HOSTILE = `"><img src=x onerror="document.title='owned'"><script>document.title='owned'</script>' onload='x`;
+
+async function startGallery(pictures: readonly StoredPicture[]): Promise<TestServer & { ids: string[]; url: string }> {
+  const storage = new MockStorage();
+  const server = await startServer({ storage, ttlSeconds: undefined });
+  const ids = await storePictures(storage, pictures);
+  return Object.assign(server, { ids, url: `http://127.0.0.1:${server.port}` });
+}
+
+const many = (count: number): StoredPicture[] =>
+  Array.from({ length: count }, (_, index) => ({
+    width: [64, 96, 128][index % 3] ?? 64,
+    height: [96, 64, 128][index % 3] ?? 64,
+  }));
+
+test("the gallery shows the newest pictures first and loads older ones while a reader scrolls", async () => {
+  await using server = await startGallery(many(130));
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(server.url);
+  const tiles = page.locator("#pictures > li");
+  assert.equal(await tiles.first().getAttribute("data-id"), server.ids.at(-1));
+  for (let turn = 0; turn < 20 && (await tiles.count()) < 130; turn++) {
+    await page.mouse.wheel(0, 4_000);
+    await page.waitForTimeout(100);
+  }
+  const shown = await tiles.evaluateAll((elements) => elements.map((element) => element.getAttribute("data-id")));
+  assert.deepEqual(shown, server.ids.toReversed());
+  assert.equal(await page.locator("#more a").count(), 0);
+  assert.deepEqual(faults, []);
+});
+
+test("the gallery works without scripts: every page leads to the next", async () => {
+  await using server = await startGallery(many(60));
+  await using watched = await openPage(browser, { javaScriptEnabled: false });
+  const { page } = watched;
+  await page.goto(server.url);
+  assert.equal(await page.locator("#pictures > li").count(), 48);
+  await page.click("#more a");
+  await page.waitForURL(/cursor=/);
+  assert.equal(await page.locator("#pictures > li").count(), 12);
+  await page.locator("#pictures a").first().click();
+  assert.equal(await page.locator("h1").innerText(), "picture 11");
+});
+
+test("hostile prompts and metadata are text on every page", async () => {
+  const metadata = {
+    prompt: HOSTILE,
+    negative_prompt: HOSTILE,
+    model_name: HOSTILE,
+    warnings: [HOSTILE],
+    seed: HOSTILE,
+    width: HOSTILE,
+    [HOSTILE]: HOSTILE,
+  };
+  await using server = await startGallery([{ metadata }, {}]);
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(server.url);
+  assert.equal(await page.locator("#pictures img").nth(1).getAttribute("alt"), HOSTILE);
+  assert.equal(await page.locator("#pictures img").count(), 2);
+  await page.locator("#pictures a").nth(1).click();
+  await page.waitForURL(/\/gallery\/img_/);
+  assert.equal((await page.locator("h1").textContent())?.trim(), HOSTILE);
+  assert.equal(await page.locator("main img").count(), 1);
+  assert.equal(await page.locator("body script").count(), 0);
+  assert.match(await page.title(), /^"><img src=x/);
+  assert.match((await page.locator("pre").textContent()) ?? "", /onerror/);
+  assert.deepEqual(faults, []);
+});
+
+test("the page of a picture tells everything, copies, and leads to its neighbours by keys", async () => {
+  await using server = await startGallery(many(3));
+  await using watched = await openPage(browser, { permissions: ["clipboard-read", "clipboard-write"] });
+  const { page, faults } = watched;
+  await page.goto(server.url);
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${server.url}/gallery/${server.ids[1]}`);
+  const facts = await page.locator("dl").innerText();
+  for (const fact of ["96 × 64", "Seed", "Steps", "20", "7.5", "test-model", "1.3 s", "PNG"]) {
+    assert.ok(facts.includes(fact), fact);
+  }
+  await page.keyboard.press("c");
+  await page.locator(".toast.shown").waitFor();
+  assert.equal(await page.evaluate("navigator.clipboard.readText()"), "picture 1");
+  await page.keyboard.press("u");
+  await page.waitForFunction("document.querySelector('#toast').textContent === 'URL copied'");
+  assert.match(String(await page.evaluate("navigator.clipboard.readText()")), /\/images\/img_/);
+  await page.keyboard.press("ArrowRight");
+  await page.waitForURL(`${server.url}/gallery/${server.ids[0]}`);
+  assert.equal(await page.locator("#older").isVisible(), false);
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForURL(`${server.url}/gallery/${server.ids[1]}`);
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForURL(`${server.url}/gallery/${server.ids[2]}`);
+  await page.keyboard.press("Escape");
+  await page.waitForURL(`${server.url}/`);
+  assert.deepEqual(faults, []);
+});
+
+test("a picture is downloaded byte for byte", async () => {
+  await using server = await startGallery(many(1));
+  await using watched = await openPage(browser);
+  const { page } = watched;
+  await page.goto(`${server.url}/gallery/${server.ids[0]}`);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("d")]);
+  assert.equal(download.suggestedFilename(), `${server.ids[0]}.png`);
+  assert.deepEqual(await readFile(await download.path()), (await server.get(`/images/${server.ids[0]}`)).body);
+});
+
+test("a visitor of this machine deletes a picture after a question; Escape keeps it", async () => {
+  await using server = await startGallery(many(2));
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(`${server.url}/gallery/${server.ids[0]}`);
+  await page.keyboard.press("Delete");
+  await page.locator("dialog[open]").waitFor();
+  assert.deepEqual(await findBarriers(page), []);
+  await page.keyboard.press("Escape");
+  assert.equal((await server.get(`/images/${server.ids[0]}`)).status, 200);
+  await page.keyboard.press("Delete");
+  await page.getByRole("button", { name: "Delete", exact: true }).last().click();
+  await page.waitForURL(`${server.url}/`);
+  assert.equal((await server.get(`/images/${server.ids[0]}`)).status, 404);
+  assert.equal(await page.locator("#pictures > li").count(), 1);
+  assert.deepEqual(faults, []);
+});
+
+test("a visitor through a proxy sees nothing that deletes", async () => {
+  await using server = await startGallery(many(1));
+  await using watched = await openPage(browser, { extraHTTPHeaders: { "X-Forwarded-For": "192.0.2.1" } });
+  const { page } = watched;
+  await page.goto(`${server.url}/gallery/${server.ids[0]}`);
+  assert.equal(await page.locator("#download").isVisible(), true);
+  assert.equal(await page.locator("#delete, #vary, dialog").count(), 0);
+});
+
+test("the filter shows pictures of one shape, and says when there is none", async () => {
+  await using server = await startGallery([
+    { width: 96, height: 64 },
+    { width: 64, height: 64 },
+  ]);
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(server.url);
+  await page.getByLabel("Wide", { exact: true }).check();
+  assert.equal(await page.locator("#pictures > li:visible").count(), 1);
+  await page.getByLabel("Tall", { exact: true }).check();
+  await page.getByText("No picture here has this shape").waitFor();
+  await page.getByLabel("All", { exact: true }).check();
+  assert.equal(await page.locator("#pictures > li:visible").count(), 2);
+  assert.deepEqual(faults, []);
+});
+
+test("a page that cannot be loaded can be asked for again", async () => {
+  await using server = await startGallery(many(60));
+  await using watched = await openPage(browser);
+  const { page } = watched;
+  await page.route("**/?cursor=*", async (route) => route.abort(), { times: 1 });
+  await page.goto(server.url);
+  await page.mouse.wheel(0, 9_000);
+  await page.getByRole("button", { name: /Try again/ }).click();
+  await page.waitForFunction("document.querySelectorAll('#pictures > li').length === 60");
+});
+
+test("no page has a barrier that axe finds, in light and in dark, on a phone and on a desk", async () => {
+  await using server = await startGallery(many(5));
+  await using empty = await startGallery([]);
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const viewport of [
+      { width: 390, height: 844 },
+      { width: 1280, height: 800 },
+    ]) {
+      await using watched = await openPage(browser, { colorScheme, viewport, reducedMotion: "reduce" });
+      const { page } = watched;
+      for (const path of [
+        server.url,
+        `${server.url}/gallery/${server.ids[0]}`,
+        `${server.url}/gallery/img_nothing`,
+        empty.url,
+      ]) {
+        await page.goto(path);
+        assert.deepEqual(await findBarriers(page), [], `${path} ${colorScheme} ${viewport.width}`);
+        const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+        assert.equal(overflow, 0, `${path} is wider than ${viewport.width}`);
+      }
+    }
+  }
+});

@@ -1,0 +1,61 @@
+import { base, call, element, isForPage, recallOrder, rememberOrder, say } from "./shared.js";
+
+const imageId = document.querySelector("main")?.dataset["id"] ?? "";
+const newer = element("newer", HTMLAnchorElement);
+const older = element("older", HTMLAnchorElement);
+
+const order = recallOrder();
+const place = order.indexOf(imageId);
+if (place !== -1) {
+  setLink(newer, order[place - 1]);
+  if (order[place + 1] !== undefined) setLink(older, order[place + 1]);
+}
+
+/** @param {HTMLAnchorElement} link @param {string | undefined} id */
+function setLink(link, id) {
+  if (id === undefined) return;
+  link.href = `${base}/gallery/${encodeURIComponent(id)}`;
+  link.hidden = false;
+}
+
+async function askAndDelete() {
+  const dialog = element("confirm", HTMLDialogElement);
+  dialog.returnValue = "no";
+  dialog.showModal();
+  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  if (dialog.returnValue !== "yes") return;
+  try {
+    await call(`/images/${imageId}`, { method: "DELETE" });
+    rememberOrder(order.filter((id) => id !== imageId));
+    location.replace(`${base}/`);
+  } catch (error) {
+    say(error instanceof Error ? error.message : "That did not work");
+  }
+}
+
+const remove = document.getElementById("delete");
+if (remove !== null) {
+  remove.hidden = false;
+  remove.addEventListener("click", () => void askAndDelete());
+}
+
+/** What a key does: the element that it clicks. @type {Readonly<Record<string, string>>} */
+const KEYS = {
+  ArrowLeft: "newer",
+  ArrowRight: "older",
+  Escape: "back",
+  c: "copy-prompt",
+  u: "copy-url",
+  d: "download",
+  v: "vary",
+  Delete: "delete",
+};
+
+document.addEventListener("keydown", (event) => {
+  const id = KEYS[event.key];
+  if (id === undefined || !isForPage(event)) return;
+  const target = document.getElementById(id);
+  if (target === null || target.hidden) return;
+  event.preventDefault();
+  target.click();
+});
