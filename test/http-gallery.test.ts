@@ -45,7 +45,7 @@ test("hostile metadata is escaped wherever the pages show it", async () => {
   });
   for (const path of ["/", `/gallery/${id}`]) {
     const page = await getPage(server, path);
-    assert.doesNotMatch(page, /<script>|<img src=x|"><|onerror='/);
+    assert.doesNotMatch(page, /<script>|<img src=x|"><script|onerror='/);
     assert.ok(page.includes("&quot;&gt;&lt;script&gt;alert(1)"));
   }
 });
@@ -57,7 +57,7 @@ test("links of the gallery stay below the path of the public base", async () => 
     const page = await getPage(server, path);
     const links = [...page.matchAll(/(?:href|src|data-base)="([^"]*)"/g)].map(([, link = ""]) => link);
     assert.deepEqual(
-      links.filter((link) => !link.startsWith("/pictures")),
+      links.filter((link) => !/^(?:\/pictures|#)/.test(link)),
       [],
     );
     assert.ok(links.length > 5);

@@ -11,11 +11,6 @@ test("html() escapes whatever is put in, in text and in attributes", () => {
 
 test("html() takes its own results as they are, lists part by part, and nothing for undefined and false", () => {
   const items = ["a<", "b"].map((text) => html`<li>${text}</li>`);
-  assert.equal(
-    html`<ul>
-      ${items}${undefined}${false}${0}
-    </ul>`.text,
-    "<ul><li>a&lt;</li><li>b</li>0</ul>",
-  );
-  assert.equal(html`${["<", html`<br />`]}`.text, "&lt;<br>");
+  assert.equal(html`${items}${undefined}${false}${0}`.text, "<li>a&lt;</li><li>b</li>0");
+  assert.equal(html`${["<", html`<i></i>`]}`.text, "&lt;<i></i>");
 });
