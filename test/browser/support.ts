@@ -6,7 +6,7 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from "p
 import { createImageId } from "../../src/core/image-id.ts";
 import type { JsonObject } from "../../src/core/json.ts";
 import { encodePng } from "../../src/core/png.ts";
-import { MockStorage } from "../../src/testing/mock-storage.ts";
+import type { MockStorage } from "../../src/testing/mock-storage.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
