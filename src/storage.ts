@@ -3,11 +3,13 @@ export {
   AbstractStorage,
   DEFAULT_LIST_LIMIT,
   MAX_LIST_LIMIT,
+  MAX_SEARCHED_RECORDS,
   type AbstractStorageOptions,
   type FindImagesQuery,
   type ImagePage,
   type ImageRecord,
   type OperationOptions,
+  type SavedImage,
   type StoredImage,
 } from "./storage/abstract-storage.ts";
 export { FileStorage, type FileStorageOptions } from "./storage/file-storage.ts";

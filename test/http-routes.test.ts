@@ -201,6 +201,25 @@ for (const { name, create } of STORAGES) {
 }
 
 // Proves: HTTP-4
+test("GET /images/?q= finds pictures by words of their prompt, page by page", async () => {
+  await using server = await startServer();
+  const ids: string[] = [];
+  for (let index = 0; index < 6; index++) {
+    const id = createImageId(server.clock.nowMs() - index);
+    await server.storage.saveImage(createSampleImage(), id, { prompt: index % 2 === 0 ? "A Red fox" : "a cat" });
+    if (index % 2 === 0) ids.push(id);
+  }
+  const toIds = (answer: HttpAnswer): unknown[] =>
+    (parseJson(answer) as Record<string, unknown>[]).map((image) => image["image_id"]);
+  const first = await server.get("/images/?q=fox%20red&limit=2");
+  assert.deepEqual(toIds(first), ids.slice(0, 2));
+  const [, next = ""] = /<[^>]*(\/images\/\?[^>]+)>; rel="next"/.exec(String(first.headers["link"])) ?? [];
+  assert.match(next, /[?&]q=fox\+red&/);
+  assert.deepEqual(toIds(await server.get(next)), ids.slice(2));
+  assertError(await server.get(`/images/?q=${"x".repeat(201)}`), 400, "invalid_argument");
+  assertError(await server.get("/images/?q=a&q=b"), 400, "invalid_argument");
+});
+
 test("GET /images/ refuses what is no limit, prefix or cursor, and names field, value and what is allowed", async () => {
   await using server = await startServer();
   const allowed = "an integer from 1 to 1000";

@@ -2,6 +2,7 @@ import { createApp, type App } from "../../src/app/create-app.ts";
 import type { Generator } from "../../src/app/create-generator.ts";
 import { loadSettings } from "../../src/config/load-settings.ts";
 import type { JsonObject } from "../../src/core/json.ts";
+import type { SavedImage } from "../../src/storage/abstract-storage.ts";
 import { configureLogging } from "../../src/logging/logger.ts";
 import { MockKServeClient } from "../../src/testing/mock-kserve-client.ts";
 import { MockStorage } from "../../src/testing/mock-storage.ts";
@@ -10,10 +11,10 @@ const MAX_KEPT = 1000;
 
 /** Memory that grows with every call would let the garbage collector decide who is faster. */
 class ForgetfulStorage extends MockStorage {
-  override async saveImage(imageData: Uint8Array, imageId: string, metadata: JsonObject): Promise<string> {
+  override async storeImage(imageData: Uint8Array, imageId: string, metadata: JsonObject): Promise<SavedImage> {
     const [oldest] = this.images.keys();
     if (oldest !== undefined && this.images.size >= MAX_KEPT) await this.deleteImage(oldest);
-    return super.saveImage(imageData, imageId, metadata);
+    return super.storeImage(imageData, imageId, metadata);
   }
 }
 

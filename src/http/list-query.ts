@@ -1,16 +1,20 @@
 import { ValidationError } from "../core/errors.ts";
 import { parseImageId } from "../core/image-id.ts";
 import { MAX_LIST_LIMIT } from "../storage/abstract-storage.ts";
+import { MAX_TEXT_CHARACTERS } from "../storage/find-query.ts";
 import { listQuerySchema } from "./route-table.ts";
 
 export interface ListQuery {
   readonly prefix: string;
+  /** Words to look for in the prompts; the parameter `q`. */
+  readonly text: string;
   readonly limit: number;
   readonly cursor?: string;
 }
 
 const ALLOWED = {
   prefix: "the start of an image id",
+  q: `at most ${MAX_TEXT_CHARACTERS} characters`,
   limit: `an integer from 1 to ${MAX_LIST_LIMIT}`,
   cursor: "the cursor of a Link header",
 } as const;
@@ -25,27 +29,34 @@ const MAX_SHOWN = 100;
  */
 export function parseListQuery(query: string): ListQuery {
   const parameters = new URLSearchParams(query);
-  for (const field of ["prefix", "limit", "cursor"] as const) {
+  for (const field of ["prefix", "q", "limit", "cursor"] as const) {
     if (parameters.getAll(field).length > 1) throw toFault(field, parameters.getAll(field).join(","), "only one of it");
   }
   const limit = parameters.get("limit") ?? undefined;
   const parsed = listQuerySchema.safeParse({
     prefix: parameters.get("prefix") ?? undefined,
+    q: parameters.get("q") ?? undefined,
     limit: limit !== undefined && INTEGER.test(limit) ? Number(limit) : limit,
     cursor: parameters.get("cursor") ?? undefined,
   });
   if (!parsed.success) {
-    const field = parsed.error.issues[0]?.path[0] === "limit" ? "limit" : "prefix";
+    const [name] = parsed.error.issues[0]?.path ?? [];
+    const field = name === "limit" || name === "q" ? name : "prefix";
     throw toFault(field, parameters.get(field) ?? "", ALLOWED[field]);
   }
-  const { prefix, cursor } = parsed.data;
+  const { prefix, q: text, limit: wanted, cursor } = parsed.data;
   if (cursor !== undefined && parseImageId(cursor) === undefined) throw toFault("cursor", cursor, ALLOWED.cursor);
-  return { prefix, limit: parsed.data.limit, ...(cursor !== undefined && { cursor }) };
+  return { prefix, text, limit: wanted, ...(cursor !== undefined && { cursor }) };
 }
 
 /** The query of the page behind this one. */
-export function toNextQuery({ prefix, limit }: ListQuery, cursor: string): string {
-  return new URLSearchParams({ ...(prefix !== "" && { prefix }), limit: String(limit), cursor }).toString();
+export function toNextQuery({ prefix, text, limit }: ListQuery, cursor: string): string {
+  return new URLSearchParams({
+    ...(prefix !== "" && { prefix }),
+    ...(text !== "" && { q: text }),
+    limit: String(limit),
+    cursor,
+  }).toString();
 }
 
 function toFault(field: keyof typeof ALLOWED, value: string, allowed: string): ValidationError {

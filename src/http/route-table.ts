@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
-import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT } from "../storage/abstract-storage.ts";
+import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_SEARCHED_RECORDS } from "../storage/abstract-storage.ts";
+import { MAX_TEXT_CHARACTERS } from "../storage/find-query.ts";
 
 export type HttpMethod = "GET" | "POST" | "DELETE";
 
@@ -45,6 +46,13 @@ export const listQuerySchema = z.object({
   prefix: z.string().default("").describe("Literal start of the ids to list"),
   limit: z.int().min(1).max(MAX_LIST_LIMIT).default(DEFAULT_LIST_LIMIT).describe("The most pictures to list"),
   cursor: z.string().optional().describe("Where the page begins; take it from the Link header of the page before"),
+  q: z
+    .string()
+    .max(MAX_TEXT_CHARACTERS)
+    .default("")
+    .describe(
+      `Words that the prompt must hold, all of them, in any case. A page looks at ${MAX_SEARCHED_RECORDS} pictures at most: it may hold few or none, and still have a next page`,
+    ),
 });
 
 /** Pixels of the longer edge: few sizes, so that nobody can have one picture converted a thousand times. */

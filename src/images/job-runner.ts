@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { StorageError, toMcpImageError } from "../core/errors.ts";
+import { toMcpImageError } from "../core/errors.ts";
 import type { ImageId } from "../core/image-id.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Random } from "../core/random.ts";
@@ -96,7 +96,7 @@ export class JobRunner {
       onProgress: report,
     });
     report({ phase: "saving" });
-    const location = await storage.saveImage(imageData, imageId, {
+    const { record, location } = await storage.storeImage(imageData, imageId, {
       ...metadata,
       ...facts,
       queue_wait_seconds: roundSeconds(waitedMs),
@@ -110,11 +110,7 @@ export class JobRunner {
     logger.info("image_generated", { size, seconds, seed: metadata["seed"] });
     logger.debug("image_stored", { location });
 
-    const stored = await storage.readRecord(imageId);
-    if (stored === undefined) {
-      throw new StorageError("storage_read_failed", `Cannot find image "${imageId}" right after it was stored`);
-    }
-    return stored;
+    return record;
   }
 }
 

@@ -18,6 +18,13 @@ export interface ImageRecord extends JsonObject {
   readonly kept?: true;
 }
 
+/** What a save gives. */
+export interface SavedImage {
+  readonly record: ImageRecord;
+  /** The path or key. */
+  readonly location: string;
+}
+
 /** A picture with its record. */
 export interface StoredImage {
   readonly record: ImageRecord;
@@ -33,6 +40,11 @@ export interface FindImagesQuery {
   readonly cursor?: string;
   /** Leaves out pictures created at or before this time, but not kept ones. */
   readonly createdAfterMs?: number;
+  /**
+   * Words that the prompt must hold, all of them, in any case and order; at most 200 characters. One page looks at no
+   * more than `MAX_SEARCHED_RECORDS`, so it may hold less than `limit`, or nothing, and still have a cursor.
+   */
+  readonly text?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -55,12 +67,14 @@ export interface AbstractStorageOptions {
 /** The most entries that one listing gives. */
 export const MAX_LIST_LIMIT = 1000;
 export const DEFAULT_LIST_LIMIT = 100;
+/** The most records that one page of a search looks at. */
+export const MAX_SEARCHED_RECORDS = 1000;
 
 /**
  * Where pictures are kept. Every driver passes `testStorage()` of the `testing` entry point.
  *
- * A malformed id is an unknown id for every method but `saveImage`, which throws `invalid_image_id`.
- * What `saveImage` acknowledged survives a kill and a power cut; a half image is never visible.
+ * A malformed id is an unknown id for every method but `storeImage`, which throws `invalid_image_id`.
+ * What a save acknowledged survives a kill and a power cut; a half image is never visible.
  */
 export abstract class AbstractStorage implements AsyncDisposable {
   /** For logs, metrics and the health answer: `file`, `s3`, `memory`. */
@@ -72,18 +86,19 @@ export abstract class AbstractStorage implements AsyncDisposable {
   }
 
   /**
-   * Stores a picture under a fresh id of `createImageId` and gives its path or key.
+   * Stores a picture under a fresh id of `createImageId`. The bytes are not copied: they must not change until this
+   * has settled.
    *
    * @throws {ValidationError} `invalid_image_id`; `image_invalid` when the bytes do not begin as PNG, JPEG or WebP;
    * `invalid_argument` for metadata over 1 MiB of JSON
    * @throws {StorageError} `image_exists`, `storage_full`, `storage_write_failed`, `storage_unavailable`, `storage_timeout`
    */
-  abstract saveImage(
+  abstract storeImage(
     imageData: Uint8Array,
     imageId: string,
     metadata: JsonObject,
     options?: OperationOptions,
-  ): Promise<string>;
+  ): Promise<SavedImage>;
 
   /** The picture with its record, or `undefined`. @throws {StorageError} `storage_read_failed` and the like */
   abstract readImage(imageId: string, options?: OperationOptions): Promise<StoredImage | undefined>;
@@ -120,6 +135,16 @@ export abstract class AbstractStorage implements AsyncDisposable {
 
   /** Waits for work in flight and frees what is held; safe to call twice. */
   abstract close(): Promise<void>;
+
+  /** As `storeImage`, and gives the path or key alone. */
+  async saveImage(
+    imageData: Uint8Array,
+    imageId: string,
+    metadata: JsonObject,
+    options?: OperationOptions,
+  ): Promise<string> {
+    return (await this.storeImage(imageData, imageId, metadata, options)).location;
+  }
 
   /** The bytes exactly as they were saved, or `undefined`. */
   async getImage(imageId: string, options?: OperationOptions): Promise<Buffer | undefined> {

@@ -28,6 +28,7 @@ export async function listFiles(
   return fillPage({
     candidates: findCandidates(parts, query, signal),
     limit: query.limit,
+    words: query.words,
     readRecord: async (image) => parts.reader.readListedRecord(toImagePlace(parts.root, image, image.isKept)),
     concurrency: READ_CONCURRENCY,
   });

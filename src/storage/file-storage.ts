@@ -11,6 +11,7 @@ import {
   type ImagePage,
   type ImageRecord,
   type OperationOptions,
+  type SavedImage,
   type StoredImage,
 } from "./abstract-storage.ts";
 import { assertClocksAgree } from "./clock-guard.ts";
@@ -55,18 +56,18 @@ export class FileStorage extends AbstractStorage {
     this.#cleaner = new FileCleaner(this.#root, this.#legacy, this.#logger);
   }
 
-  override async saveImage(
+  override async storeImage(
     imageData: Uint8Array,
     imageId: string,
     metadata: JsonObject,
     { signal }: OperationOptions = {},
-  ): Promise<string> {
+  ): Promise<SavedImage> {
     const image = prepareImage(imageData, imageId, metadata);
     const place = toImagePlace(this.#root, { kind: "current", id: image.id, createdAtMs: image.createdAtMs });
     return this.#run("storage_write_failed", `Cannot save image "${image.id}"`, signal, async () => {
-      const path = await this.#writer.write(place, image, signal);
+      const location = await this.#writer.write(place, image, signal);
       this.#reader.remember(image.id, image.record, image.recordText);
-      return path;
+      return { record: image.record, location };
     });
   }
 

@@ -9,6 +9,8 @@ export interface ParsedQuery {
   readonly cursor: ParsedImageId | undefined;
   /** Pictures created at or before this time are left out. */
   readonly createdAfterMs: number;
+  /** What the prompt must hold, as `toSearchable` writes it; empty when everything is wanted. */
+  readonly words: readonly string[];
   /** The times that an id with this prefix can have; `undefined` when no current id has this prefix. */
   readonly timeRange: { readonly firstMs: number; readonly lastMs: number } | undefined;
   /** False when no id of any form has this prefix: nothing needs to be looked at. */
@@ -18,9 +20,10 @@ export interface ParsedQuery {
 /** As many time characters as an id has. */
 const TIME_CHARACTERS = encodeTime(0).length;
 const LAST_ID_TIME_MS = 2 ** 48 - 1;
+export const MAX_TEXT_CHARACTERS = 200;
 const LEGACY_PREFIX = /^(?:img_)?[0-9a-f-]{0,36}$/;
 
-/** @throws {ValidationError} `invalid_argument` for a limit outside 1..1000 or a cursor that no listing gave */
+/** @throws {ValidationError} `invalid_argument` for a limit outside 1..1000, a cursor that no listing gave, or a long text */
 export function parseQuery(query: FindImagesQuery): ParsedQuery {
   const { prefix = "", limit = DEFAULT_LIST_LIMIT, createdAfterMs = Number.NEGATIVE_INFINITY } = query;
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > MAX_LIST_LIMIT) {
@@ -33,13 +36,27 @@ export function parseQuery(query: FindImagesQuery): ParsedQuery {
   }
   const timeRange = toTimeRange(prefix);
   const canMatch = timeRange !== undefined || LEGACY_PREFIX.test(prefix);
-  return { prefix, limit, cursor, createdAfterMs, timeRange, canMatch };
+  return { prefix, limit, cursor, createdAfterMs, words: parseWords(query.text ?? ""), timeRange, canMatch };
 }
 
 /** The time before which pictures are expired. @throws {ValidationError} `invalid_argument` for a negative TTL */
 export function toCutoffMs(nowMs: number, ttlSeconds: number): number {
   if (!(ttlSeconds >= 0)) throw invalidField("ttlSeconds", "ttlSeconds must not be negative");
   return nowMs - ttlSeconds * 1000;
+}
+
+/** The text as words are looked for in it: whatever the case and the form of its characters. */
+export function toSearchable(text: string): string {
+  return text.normalize("NFKC").toLowerCase();
+}
+
+function parseWords(text: string): string[] {
+  if (text.length > MAX_TEXT_CHARACTERS) {
+    throw invalidField("text", `text must have at most ${MAX_TEXT_CHARACTERS} characters`);
+  }
+  return toSearchable(text)
+    .split(/\s+/u)
+    .filter((word) => word !== "");
 }
 
 function toTimeRange(prefix: string): ParsedQuery["timeRange"] {

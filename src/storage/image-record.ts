@@ -12,7 +12,6 @@ export const MAX_RECORD_BYTES = 1024 * 1024;
 export interface NewImage {
   readonly id: ImageId;
   readonly createdAtMs: number;
-  /** A copy: the caller may reuse its own buffer. */
   readonly imageData: Buffer;
   readonly record: ImageRecord;
   /** The record as JSON. */
@@ -33,8 +32,8 @@ export function prepareImage(imageData: Uint8Array, imageId: string, metadata: J
   if (format === undefined) {
     throw new ValidationError("image_invalid", `Cannot save image "${parsed.id}": it is not PNG, JPEG or WebP`);
   }
-  const copy = Buffer.from(imageData);
-  const facts = describeImage(parsed.id, parsed.createdAtMs, copy, format);
+  const bytes = Buffer.from(imageData.buffer, imageData.byteOffset, imageData.byteLength);
+  const facts = describeImage(parsed.id, parsed.createdAtMs, bytes, format);
   const recordText = JSON.stringify({ ...withoutKept(metadata), ...facts });
   if (Buffer.byteLength(recordText) > MAX_RECORD_BYTES) {
     throw new ValidationError("invalid_argument", `Cannot save image "${parsed.id}": its metadata is too large`, {
@@ -44,7 +43,7 @@ export function prepareImage(imageData: Uint8Array, imageId: string, metadata: J
   }
   const record = parseRecord(recordText, parsed.id);
   if (record === undefined) throw new TypeError("A record does not read back");
-  return { id: parsed.id, createdAtMs: parsed.createdAtMs, imageData: copy, record, recordText };
+  return { id: parsed.id, createdAtMs: parsed.createdAtMs, imageData: bytes, record, recordText };
 }
 
 /** The record in this JSON, deeply frozen; `undefined` unless it is whole and of this image. */

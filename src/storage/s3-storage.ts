@@ -13,6 +13,7 @@ import {
   type ImagePage,
   type ImageRecord,
   type OperationOptions,
+  type SavedImage,
   type StoredImage,
 } from "./abstract-storage.ts";
 import { assertClocksAgree } from "./clock-guard.ts";
@@ -85,12 +86,12 @@ export class S3Storage extends AbstractStorage {
     this.#records = new S3Records(this.#bucket, this.#spaces, this.#logger);
   }
 
-  override async saveImage(
+  override async storeImage(
     imageData: Uint8Array,
     imageId: string,
     metadata: JsonObject,
     { signal }: OperationOptions = {},
-  ): Promise<string> {
+  ): Promise<SavedImage> {
     signal?.throwIfAborted();
     const image = prepareImage(imageData, imageId, metadata);
     const call: BucketCall = { operation: "storage_write_failed", message: `Cannot save image "${image.id}"`, signal };
@@ -118,7 +119,7 @@ export class S3Storage extends AbstractStorage {
       throw new StorageError("image_exists", `Cannot save image "${image.id}": its id is taken`);
     }
     this.#records.remember(image.id, image.record);
-    return key;
+    return { record: image.record, location: key };
   }
 
   override async readImage(imageId: string, { signal }: OperationOptions = {}): Promise<StoredImage | undefined> {
@@ -173,6 +174,7 @@ export class S3Storage extends AbstractStorage {
     return fillPage({
       candidates: listKeys(this.#bucket, this.#spaces, parsed, call),
       limit: parsed.limit,
+      words: parsed.words,
       readRecord: async (image) => this.#records.readListed(image, call),
       concurrency: READ_CONCURRENCY,
     });

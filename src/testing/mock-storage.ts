@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { StorageError } from "../core/errors.ts";
 import { parseImageId } from "../core/image-id.ts";
@@ -9,8 +10,10 @@ import {
   type ImagePage,
   type ImageRecord,
   type OperationOptions,
+  type SavedImage,
   type StoredImage,
 } from "../storage/abstract-storage.ts";
+import { fillPage } from "../storage/fill-page.ts";
 import { parseQuery, toCutoffMs } from "../storage/find-query.ts";
 import { prepareImage, toKeptRecord } from "../storage/image-record.ts";
 
@@ -34,20 +37,20 @@ export class MockStorage extends AbstractStorage {
     this.#clock = options.clock ?? systemClock;
   }
 
-  override async saveImage(
+  override async storeImage(
     imageData: Uint8Array,
     imageId: string,
     metadata: JsonObject,
     options: OperationOptions = {},
-  ): Promise<string> {
+  ): Promise<SavedImage> {
     options.signal?.throwIfAborted();
     const image = prepareImage(imageData, imageId, metadata);
     if (this.images.has(image.id)) {
       throw new StorageError("image_exists", `Cannot save image "${image.id}": its id is taken`);
     }
-    this.images.set(image.id, image.imageData);
+    this.images.set(image.id, Buffer.from(image.imageData));
     this.metadata.set(image.id, image.record);
-    return `memory:${image.id}`;
+    return { record: image.record, location: `memory:${image.id}` };
   }
 
   override async readImage(imageId: string, options: OperationOptions = {}): Promise<StoredImage | undefined> {
@@ -76,14 +79,18 @@ export class MockStorage extends AbstractStorage {
 
   override async findImages(query: FindImagesQuery = {}): Promise<ImagePage> {
     query.signal?.throwIfAborted();
-    const { prefix, limit, cursor, createdAfterMs } = parseQuery(query);
+    const { prefix, limit, cursor, createdAfterMs, words } = parseQuery(query);
     const found = [...this.metadata.values()]
       .filter(({ image_id: id }) => id.startsWith(prefix) && (cursor === undefined || id < cursor.id))
       .filter(({ image_id: id, created_at: createdAt }) => this.kept.has(id) || Date.parse(createdAt) > createdAfterMs)
       .sort((one, other) => (one.image_id < other.image_id ? 1 : -1));
-    const records = found.slice(0, limit).flatMap((record) => this.#tell(record) ?? []);
-    const last = records.at(-1);
-    return { records, ...(found.length > limit && last && { nextCursor: last.image_id }) };
+    return fillPage({
+      candidates: Readable.from(found.map(({ image_id: id }) => ({ id }))),
+      limit,
+      words,
+      readRecord: async ({ id }) => this.#tell(this.metadata.get(id)),
+      concurrency: 1,
+    });
   }
 
   override async cleanupExpiredImages(ttlSeconds: number, options: OperationOptions = {}): Promise<number> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { AbstractStorage, FindImagesQuery } from "../storage/abstract-storage.ts";
+import { MAX_SEARCHED_RECORDS, type AbstractStorage, type FindImagesQuery } from "../storage/abstract-storage.ts";
 import { isErrorWithCode } from "./error-with-code.ts";
 import { HOSTILE_IDS } from "./hostile-ids.ts";
 import { createSampleImage } from "./sample-images.ts";
@@ -151,6 +151,66 @@ export function testListing({ openStorage }: StorageSuite): void {
       await saveImagesOfAges(opened, [0, 1, HOUR_MS]);
       const query = { limit: 2, createdAfterMs: opened.clock.nowMs() - MINUTE_MS };
       assert.equal((await opened.storage.findImages(query)).nextCursor, undefined);
+    });
+  });
+
+  describe("findImages() by text", () => {
+    it("finds the pictures whose prompt holds every word, in any case and order", async (t) => {
+      const opened = await openStorage(t);
+      const prompts = ["A red FOX, running", "a fox", "RED roses", "ein Füchslein", "红色的狐狸", "x".repeat(3000), 7];
+      const ids = prompts.map((_, index) => opened.createIdOfAge(index * MINUTE_MS));
+      for (const [index, prompt] of prompts.entries()) {
+        await opened.storage.saveImage(createSampleImage(), ids[index] ?? "", { prompt, negative_prompt: "fox" });
+      }
+      const bare = opened.createIdOfAge(HOUR_MS);
+      await opened.storage.saveImage(createSampleImage(), bare, {});
+      const find = async (text: string): Promise<number[]> =>
+        (await findIds(opened.storage, { text })).map((found) => ids.findIndex((id) => id === found));
+      assert.deepEqual(await find("fox"), [0, 1]);
+      assert.deepEqual(await find("  fox\n RED "), [0]);
+      assert.deepEqual(await find("FÜCHS"), [3]);
+      assert.deepEqual(await find("fu\u0308chs"), [3]);
+      assert.deepEqual(await find("狐狸"), [4]);
+      assert.deepEqual(await find("xxx"), [5]);
+      for (const text of ["foxes", "fox cat", ".*", "%", "7", "undefined"])
+        assert.deepEqual(await find(text), [], text);
+      for (const text of ["", " \t\n"]) assert.equal((await find(text)).length, 8);
+    });
+
+    it("goes with limit, cursor and prefix", async (t) => {
+      const opened = await openStorage(t);
+      const ids = await saveImagesOfAges(
+        opened,
+        Array.from({ length: 9 }, (_, index) => index * HOUR_MS),
+      );
+      for (const limit of [1, 2, 3, 8, 9, 10]) {
+        assert.deepEqual(await walk(opened.storage, { limit, text: "CAT a" }), ids, `limit ${limit}`);
+      }
+      assert.deepEqual(await findIds(opened.storage, { text: "cat", prefix: ids[3] ?? "" }), [ids[3]]);
+      const createdAfterMs = opened.clock.nowMs() - 2 * HOUR_MS;
+      assert.deepEqual(await findIds(opened.storage, { text: "cat", createdAfterMs }), ids.slice(0, 2));
+    });
+
+    it("looks at no more than 1,000 records a page, and tells where to go on", async (t) => {
+      const opened = await openStorage(t);
+      const ages = Array.from({ length: 1005 }, (_, index) => index * SECOND_MS);
+      const ids = await saveImagesOfAges(opened, ages);
+      const needle = opened.createIdOfAge(2 * HOUR_MS);
+      await opened.storage.saveImage(createSampleImage(), needle, { prompt: "a needle" });
+      const page = await opened.storage.findImages({ text: "needle" });
+      assert.deepEqual(page, { records: [], nextCursor: ids[MAX_SEARCHED_RECORDS - 1] });
+      const next = await opened.storage.findImages({ text: "needle", cursor: page.nextCursor ?? "" });
+      assert.deepEqual(
+        next.records.map((record) => record.image_id),
+        [needle],
+      );
+      assert.equal(next.nextCursor, undefined);
+    });
+
+    it("refuses a text of more than 200 characters", async (t) => {
+      const { storage } = await openStorage(t);
+      await assert.rejects(storage.findImages({ text: "x".repeat(201) }), isErrorWithCode("invalid_argument"));
+      assert.deepEqual(await storage.findImages({ text: "x".repeat(200) }), { records: [] });
     });
   });
 

