@@ -11,9 +11,11 @@ import { createMcpHttpHandler, type McpHttpHandler } from "../mcp/mcp-http-handl
 import type { McpServerBuilder } from "../mcp/mcp-tool.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
 import type { AbstractStorage } from "../storage/abstract-storage.ts";
+import type { JobRecords } from "../storage/job-records.ts";
+import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { createPrometheusMetrics } from "../telemetry/metrics.ts";
 import { createGenerator, type Generator } from "./create-generator.ts";
-import { createStorage } from "./create-storage.ts";
+import { createJobRecords, createStorage } from "./create-storage.ts";
 
 export interface AppOptions {
   readonly version: string;
@@ -23,7 +25,14 @@ export interface AppOptions {
    */
   readonly listenOnDemand?: boolean;
   /** Parts that replace those of the settings; the app closes them as its own. */
-  readonly overrides?: { readonly storage?: AbstractStorage; readonly generator?: Generator };
+  readonly overrides?: AppOverrides;
+}
+
+export interface AppOverrides {
+  readonly storage?: AbstractStorage;
+  /** Belongs to a storage of the caller's that several processes share; without it, each knows its own jobs alone. */
+  readonly jobRecords?: JobRecords;
+  readonly generator?: Generator;
 }
 
 /** The whole server, wired. */
@@ -56,6 +65,8 @@ const logger = getLogger("app");
 export function createApp(settings: Settings, options: AppOptions): App {
   const { version, overrides = {} } = options;
   const storage = overrides.storage ?? createStorage(settings.storage, () => http.baseUrl());
+  const jobRecords =
+    overrides.jobRecords ?? (overrides.storage ? new MemoryJobRecords() : createJobRecords(settings.storage));
   const queue = new FairQueue({
     concurrency: settings.kserve.maxConcurrency,
     depth: settings.kserve.queueDepth,
@@ -68,6 +79,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     storage,
     generator: generator.images,
     queue,
+    jobRecords,
     ttlSeconds,
     jobTimeoutSeconds: settings.kserve.timeoutSeconds,
     metrics,
@@ -79,7 +91,11 @@ export function createApp(settings: Settings, options: AppOptions): App {
     ttlSeconds: ttlSeconds ?? Infinity,
     metrics,
   });
-  const tool = new GenerateImageTool({ images, modelName: () => generator.modelName() });
+  const maxWait = {
+    silentSeconds: settings.mcp.maxWaitSeconds,
+    withProgressSeconds: settings.mcp.maxWaitWithProgressSeconds,
+  };
+  const tool = new GenerateImageTool({ images, modelName: () => generator.modelName(), maxWait });
   const buildMcpServer = createMcpServerFactory({ name: settings.service.name, version, features: [tool] });
   const mcp = createMcpHttpHandler({
     build: buildMcpServer,
@@ -124,6 +140,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     await finishWork({ images, mcp, http }, settings.http.shutdownTimeoutSeconds * 1000);
     await cleanup.stop();
     await generator.close();
+    await jobRecords.close();
     await storage.close();
   };
   const close = async (): Promise<void> => {
@@ -143,7 +160,7 @@ async function finishWork(
   const finished = new AbortController();
   const signal = AbortSignal.any([deadline, finished.signal]);
   http.drain();
-  const drained = images.drain();
+  const drained = images.drain(deadline);
   await Promise.race([drained, once(signal)]);
   await mcp.close({ signal: deadline });
   await http.close({ timeoutMs: deadline.aborted ? 0 : timeoutMs });

@@ -88,7 +88,12 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       queueDepth: read("KSERVE_QUEUE_DEPTH"),
       queueTimeoutSeconds: read("KSERVE_QUEUE_TIMEOUT"),
     },
-    mcp: { maxSessions: read("MCP_MAX_SESSIONS"), sessionIdleSeconds: read("MCP_SESSION_IDLE_TIMEOUT") },
+    mcp: {
+      maxSessions: read("MCP_MAX_SESSIONS"),
+      sessionIdleSeconds: read("MCP_SESSION_IDLE_TIMEOUT"),
+      maxWaitSeconds: read("MAX_WAIT"),
+      maxWaitWithProgressSeconds: read("MAX_WAIT_WITH_PROGRESS"),
+    },
     images: {
       cleanupIntervalSeconds: read("IMAGE_CLEANUP_INTERVAL"),
       ttlSeconds: ttlSeconds === Infinity ? undefined : ttlSeconds,

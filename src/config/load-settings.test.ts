@@ -83,7 +83,7 @@ describe("parseSettings()", () => {
         queueDepth: 32,
         queueTimeoutSeconds: 300,
       },
-      mcp: { maxSessions: 1000, sessionIdleSeconds: 1800 },
+      mcp: { maxSessions: 1000, sessionIdleSeconds: 1800, maxWaitSeconds: 40, maxWaitWithProgressSeconds: 55 },
       images: { cleanupIntervalSeconds: 300, ttlSeconds: 3600, maxSizeBytes: 10_485_760 },
       engine: { modelPath: undefined },
     });
@@ -138,6 +138,8 @@ describe("parseSettings()", () => {
       IMAGE_TTL: "never",
       MAX_IMAGE_SIZE: "1024",
       MCP_MAX_SESSIONS: "1",
+      MAX_WAIT: "3",
+      MAX_WAIT_WITH_PROGRESS: "never",
       MCP_SESSION_IDLE_TIMEOUT: "2",
       MODEL_PATH: "./model",
     } satisfies Record<SettingName, string>);
@@ -212,7 +214,12 @@ describe("parseSettings()", () => {
         queueTimeoutSeconds: 1,
       },
     );
-    assert.deepEqual(settings.mcp, { maxSessions: 1, sessionIdleSeconds: 2 });
+    assert.deepEqual(settings.mcp, {
+      maxSessions: 1,
+      sessionIdleSeconds: 2,
+      maxWaitSeconds: 3,
+      maxWaitWithProgressSeconds: Infinity,
+    });
     assert.deepEqual(settings.images, { cleanupIntervalSeconds: 1, ttlSeconds: undefined, maxSizeBytes: 1024 });
     assert.deepEqual(settings.engine, { modelPath: "./model" });
   });

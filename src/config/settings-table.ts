@@ -353,6 +353,20 @@ export const SETTINGS_TABLE = {
     kind: integer({ min: 1, max: DAY_SECONDS }),
     default: "1800",
   },
+  MAX_WAIT: {
+    group: "MCP",
+    description:
+      "Seconds after which a tool answers that its picture is still being drawn, to a client that hears nothing meanwhile; the picture comes all the same, and `view_image` waits for it. `never` waits to the end.",
+    kind: secondsOr("never", { min: 1, max: DAY_SECONDS }),
+    default: "40",
+  },
+  MAX_WAIT_WITH_PROGRESS: {
+    group: "MCP",
+    description:
+      "The same for a client that asked for progress notifications; many of those give up after 60 seconds all the same.",
+    kind: secondsOr("never", { min: 1, max: DAY_SECONDS }),
+    default: "55",
+  },
   MODEL_PATH: {
     group: "Engine",
     description: "Folder with a diffusers ONNX export for `embedded`. Unset: the model in this package.",

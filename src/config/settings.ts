@@ -111,6 +111,10 @@ export interface KServeSettings {
 export interface McpSettings {
   readonly maxSessions: number;
   readonly sessionIdleSeconds: number;
+  /** How long a tool keeps a client waiting that hears nothing meanwhile; `Infinity`: to the end. */
+  readonly maxWaitSeconds: number;
+  /** The same for a client that is sent progress notifications. */
+  readonly maxWaitWithProgressSeconds: number;
 }
 
 export interface ImageSettings {

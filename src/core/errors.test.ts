@@ -24,6 +24,8 @@ describe("ERROR_TABLE", () => {
       "invalid_image_id 400",
       "image_not_found 404",
       "image_exists 409",
+      "generation_failed 410",
+      "generation_interrupted 410",
       "not_found 404",
       "method_not_allowed 405",
       "forbidden 403",

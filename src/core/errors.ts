@@ -35,6 +35,18 @@ export const ERROR_TABLE = {
     publicMessage: "An image with this id is stored already",
     remedy: "Images are written once; save under a new id.",
   },
+  generation_failed: {
+    httpStatus: 410,
+    retryable: false,
+    publicMessage: "The picture could not be drawn",
+    remedy: "Generate it again; details.reason is the code of what went wrong.",
+  },
+  generation_interrupted: {
+    httpStatus: 410,
+    retryable: false,
+    publicMessage: "The server that was drawing this picture stopped before it was done",
+    remedy: "Generate the picture again; a longer SHUTDOWN_TIMEOUT lets a server end its jobs.",
+  },
   not_found: {
     httpStatus: 404,
     retryable: false,

@@ -82,7 +82,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     cacheMs: limits.healthCacheMs,
     timeoutMs: limits.healthTimeoutMs,
   });
-  const pictures = new PictureRoute({ cache, clock, metrics });
+  const pictures = new PictureRoute({ cache, images, clock, metrics });
   const handle = createRequestHandler({
     guard: new RequestGuard(options),
     router: new Router(),

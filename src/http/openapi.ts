@@ -47,8 +47,9 @@ function toParameters({ path, query }: Route): { parameters?: readonly unknown[]
   return parameters.length === 0 ? {} : { parameters };
 }
 
-function toResponses({ success, errors }: Route): Record<string, unknown> {
+function toResponses({ success, pending, errors }: Route): Record<string, unknown> {
   const responses: Record<string, unknown> = { [success.status]: toSuccess(success) };
+  if (pending !== undefined) responses[pending.status] = toSuccess(pending);
   for (const [status, codes] of groupByStatus(errors)) {
     responses[status] = {
       description: codes.map((code) => `\`${code}\``).join(", "),

@@ -2,15 +2,18 @@ import type { Clock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
 import { parseImageId, type ImageId } from "../core/image-id.ts";
+import type { ImageService } from "../images/image-service.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { toErrorAnswer, type Answer } from "./answer.ts";
 import { evaluateConditions, hasConditions, type Outcome } from "./conditions.ts";
 import type { Exchange } from "./exchange.ts";
 import type { PictureCache } from "./picture-cache.ts";
+import { toPendingAnswer } from "./pending-answer.ts";
 import { toCacheControl, type PictureHead } from "./picture-head.ts";
 
 export interface PictureRouteOptions {
   readonly cache: PictureCache;
+  readonly images: Pick<ImageService, "findPending">;
   readonly metrics: Metrics;
   readonly clock: Clock;
 }
@@ -54,11 +57,13 @@ export function decode(text: string): string {
  */
 export class PictureRoute {
   readonly #cache: PictureCache;
+  readonly #images: Pick<ImageService, "findPending">;
   readonly #metrics: Metrics;
   readonly #clock: Clock;
 
-  constructor({ cache, metrics, clock }: PictureRouteOptions) {
+  constructor({ cache, images, metrics, clock }: PictureRouteOptions) {
     this.#cache = cache;
+    this.#images = images;
     this.#metrics = metrics;
     this.#clock = clock;
   }
@@ -80,7 +85,8 @@ export class PictureRoute {
     const { method, headers } = exchange;
     if (method === "HEAD" || hasConditions(headers)) {
       const head = await this.#cache.loadHead(imageId);
-      if (head === undefined || !hasRightName(name, head)) return this.#refuse("image_not_found");
+      if (head === undefined) return this.#answerMissing(imageId);
+      if (!hasRightName(name, head)) return this.#refuse("image_not_found");
       const outcome = evaluateConditions(method, headers, head);
       switch (outcome.kind) {
         case "precondition_failed":
@@ -98,7 +104,8 @@ export class PictureRoute {
       }
     }
     const found = await this.#cache.load(imageId);
-    if (found === undefined || !hasRightName(name, found.head)) return this.#refuse("image_not_found");
+    if (found === undefined) return this.#answerMissing(imageId);
+    if (!hasRightName(name, found.head)) return this.#refuse("image_not_found");
     this.#write(exchange, found.head, evaluateConditions(method, headers, found.head), found.imageData);
     return undefined;
   }
@@ -127,6 +134,15 @@ export class PictureRoute {
     this.#metrics.imageServed(200);
     response.writeHead(200, headers);
     response.end(body);
+  }
+
+  /** A picture that is not stored may be on its way. */
+  async #answerMissing(imageId: ImageId): Promise<Answer> {
+    const pending = await this.#images.findPending(imageId);
+    if (pending === undefined) return this.#refuse("image_not_found");
+    const answer = toPendingAnswer(pending);
+    this.#metrics.imageServed(answer.status);
+    return answer;
   }
 
   #refuse(code: "image_not_found" | "precondition_failed" | "range_not_satisfiable", headers: string[] = []): Answer {

@@ -9,6 +9,7 @@ import { GalleryRoutes } from "./gallery/gallery-routes.ts";
 import type { HealthMonitor } from "./health-monitor.ts";
 import { parseListQuery, toNextQuery } from "./list-query.ts";
 import { toOpenApi } from "./openapi.ts";
+import { toPendingAnswer } from "./pending-answer.ts";
 import type { PictureCache } from "./picture-cache.ts";
 import { decode } from "./picture-route.ts";
 import type { RouteName } from "./route-table.ts";
@@ -39,7 +40,10 @@ export type RouteHandler = (request: RouteRequest) => Answer | Promise<Answer>;
 export type AnsweredRoute = Exclude<RouteName, "getImage" | "getThumbnail" | "postMcp" | "getMcp" | "deleteMcp">;
 
 export interface RouteHandlersOptions {
-  readonly images: Pick<ImageService, "getMetadata" | "listImages" | "deleteImage" | "cleanupExpired" | "ttlSeconds">;
+  readonly images: Pick<
+    ImageService,
+    "getMetadata" | "findPending" | "listImages" | "deleteImage" | "cleanupExpired" | "ttlSeconds"
+  >;
   readonly cache: Pick<PictureCache, "forget">;
   readonly health: Pick<HealthMonitor, "getReport">;
   /** `undefined`: `/metrics` is not there. */
@@ -69,9 +73,12 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
       return toJsonAnswer(page, 200, next === undefined ? [] : ["Link", `<${baseUrl()}/images/?${next}>; rel="next"`]);
     },
     getImageMetadata: async ({ imageId }) => {
-      const metadata = await images.getMetadata(requireKnownForm(imageId));
-      if (metadata === undefined) throw notFound();
-      return toJsonAnswer(metadata);
+      const id = requireKnownForm(imageId);
+      const metadata = await images.getMetadata(id);
+      if (metadata !== undefined) return toJsonAnswer(metadata);
+      const pending = await images.findPending(id);
+      if (pending === undefined) throw notFound();
+      return toPendingAnswer(pending);
     },
     deleteImage: async ({ exchange, imageId }) => {
       requireThisMachine(exchange);

@@ -22,6 +22,8 @@ export interface Route {
   readonly tag: "Pictures" | "Gallery" | "MCP" | "Operation" | "Documentation";
   readonly query?: z.ZodObject;
   readonly success: RouteSuccess;
+  /** What it answers when the thing is not there yet. */
+  readonly pending?: RouteSuccess;
   readonly errors: readonly ErrorCode[];
 }
 
@@ -41,6 +43,13 @@ export const imageMetadataSchema = z
     sha256: z.string().describe("Of the picture, hexadecimal; in quotes it is the ETag"),
   })
   .describe("The facts of the store and, beside them, what is known of the generation: prompt, seed, size and so on");
+
+const PENDING: RouteSuccess = {
+  status: 202,
+  description: "It is being drawn: ask again after the seconds of Retry-After. The metadata has the status running",
+  contentTypes: JSON_ONLY,
+  schema: z.looseObject({ status: z.literal("running"), image_id: z.string() }),
+};
 
 export const listQuerySchema = z.object({
   prefix: z.string().default("").describe("Literal start of the ids to list"),
@@ -84,9 +93,11 @@ export const ROUTES = {
       format: convertedFormat.optional().describe("Converts the picture when it is stored in another format"),
     }),
     success: { status: 200, description: "The bytes exactly as they were stored", contentTypes: PICTURE_TYPES },
+    pending: PENDING,
     errors: [
       "invalid_argument",
       "image_not_found",
+      "generation_failed",
       "precondition_failed",
       "range_not_satisfiable",
       "thumbnail_failed",
@@ -136,12 +147,13 @@ export const ROUTES = {
     summary: "What is known of a picture.",
     tag: "Pictures",
     success: { status: 200, description: "Its metadata", contentTypes: JSON_ONLY, schema: imageMetadataSchema },
-    errors: ["image_not_found"],
+    pending: PENDING,
+    errors: ["image_not_found", "generation_failed"],
   },
   deleteImage: {
     method: "DELETE",
     path: "/images/{image_id}",
-    summary: "Deletes a picture. For clients on this machine only.",
+    summary: "Deletes a picture, or ends the job that draws it. For clients on this machine only.",
     tag: "Pictures",
     success: {
       status: 200,

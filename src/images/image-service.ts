@@ -1,25 +1,27 @@
 import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
-import { createImageId, parseImageId } from "../core/image-id.ts";
+import { parseImageId, type ImageId } from "../core/image-id.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
-import type { JsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
-import { getLogger, withLogFields } from "../logging/logger.ts";
+import { getLogger } from "../logging/logger.ts";
 import type { FairQueue } from "../queue/fair-queue.ts";
 import type { AbstractStorage, FindImagesQuery, ImageRecord, StoredImage } from "../storage/abstract-storage.ts";
+import type { JobRecords } from "../storage/job-records.ts";
+import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
-import { ImageJob, type GenerateImageResponse, type JobCaller } from "./image-job.ts";
-import { JobBoard, type RunningJob } from "./job-board.ts";
+import type { GenerateImageResponse } from "./image-job.ts";
+import { ImageJobs, type GenerateOptions, type PendingImage, type WaitOptions } from "./image-jobs.ts";
+import type { JobBoard } from "./job-board.ts";
 import { JobRunner } from "./job-runner.ts";
-import { LostCalls, toCallKey } from "./lost-calls.ts";
-import { toRunningMetadata } from "./running-metadata.ts";
 import { toVariations, type ImageVariation, type VariationOutcome } from "./variations.ts";
 
 export interface ImageServiceOptions {
   readonly storage: AbstractStorage;
   readonly generator: ImageGenerator;
   readonly queue: FairQueue;
+  /** Where every process finds the jobs of the others. Default: in this process alone. */
+  readonly jobRecords?: JobRecords;
   /** `undefined`: pictures never expire. */
   readonly ttlSeconds: number | undefined;
   /** The longest that a job may draw: how long one that was given up keeps its place at most. Default 60. */
@@ -31,23 +33,6 @@ export interface ImageServiceOptions {
   readonly random?: Random;
 }
 
-export interface GenerateOptions extends JobCaller {
-  /** Whose turn in the queue this takes: the client's address, session or name. */
-  readonly clientId: string;
-  /**
-   * Aborts when the caller was cut off without having cancelled. The job goes on, and the same call of the same client,
-   * when it comes again soon, gets its picture.
-   */
-  readonly lostSignal?: AbortSignal;
-  /**
-   * After this time the answer is that of a running job: the same shape, with `metadata.status` "running". The job goes
-   * on, and its picture is found under the id. 0 answers as soon as the job is accepted. Default: waits to the end.
-   */
-  readonly maxWaitMs?: number;
-  /** Kept with the picture, beside what is known of its making. */
-  readonly facts?: JsonObject;
-}
-
 /** What the world learns of a stored picture: its record, where it is and until when. */
 export type ImageMetadata = ImageRecord & {
   readonly url: string;
@@ -55,6 +40,12 @@ export type ImageMetadata = ImageRecord & {
   /** ISO 8601, or null when it never expires. */
   readonly expires_at: string | null;
 };
+
+/** A picture that is there. */
+export interface ReadyImage {
+  readonly status: "ready";
+  readonly metadata: ImageMetadata;
+}
 
 export interface MetadataPage {
   /** Newest first; none is expired. */
@@ -72,34 +63,43 @@ export class ImageService {
   readonly #storage: AbstractStorage;
   readonly #ensureServing: () => Promise<void>;
   readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #board = new JobBoard();
-  readonly #runningJobs = new Map<string, ImageJob>();
-  readonly #lostCalls: LostCalls<ImageJob>;
-  readonly #runner: JobRunner;
-  #draining = false;
+  readonly #jobs: ImageJobs;
 
   constructor(options: ImageServiceOptions) {
     this.#storage = options.storage;
     this.ttlSeconds = options.ttlSeconds;
     this.#ensureServing = options.ensureServing ?? (async () => undefined);
     this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? systemRandom;
-    this.#lostCalls = new LostCalls({ clock: this.#clock });
-    this.#runner = new JobRunner({
+    const random = options.random ?? systemRandom;
+    const runner = new JobRunner({
       storage: options.storage,
       generator: options.generator,
       queue: options.queue,
       jobTimeoutMs: (options.jobTimeoutSeconds ?? DEFAULT_JOB_TIMEOUT_SECONDS) * 1000,
       metrics: options.metrics ?? noMetrics,
       clock: this.#clock,
-      random: this.#random,
+      random,
+    });
+    this.#jobs = new ImageJobs({
+      runner,
+      records: options.jobRecords ?? new MemoryJobRecords(),
+      clock: this.#clock,
+      random,
+      isStored: async (imageId) => (await this.getMetadata(imageId)) !== undefined,
+      toResponse: (record) => {
+        const metadata = this.#toMetadata(record);
+        return { url: metadata.url, image_id: record.image_id, metadata };
+      },
+      toPendingResponse: (imageId, metadata) => {
+        const url = this.#storage.toImageUrl(imageId);
+        return { url, image_id: imageId, metadata: { ...metadata, expires_at: this.#toExpiresAt(imageId), url } };
+      },
     });
   }
 
   /** The jobs of this process and where each is. */
   get jobs(): Pick<JobBoard, "list" | "subscribe"> {
-    return this.#board;
+    return this.#jobs.board;
   }
 
   /**
@@ -110,18 +110,9 @@ export class ImageService {
    * @throws {MCPImageError} `cancelled`, `shutting_down`
    */
   async generate(request: GenerateImageRequest, options: GenerateOptions): Promise<GenerateImageResponse> {
-    if (this.#draining) throw new MCPImageError("shutting_down", "Cannot start a job: the server is shutting down");
+    if (this.#jobs.isDraining) throw new MCPImageError("shutting_down", "Cannot start a job: the server shuts down");
     await this.#ensureServing();
-    const key = toCallKey(options.clientId, request);
-    const job = (await this.#rejoin(key)) ?? this.#startJob(request, options);
-    const lose = (): void => {
-      logger.info("call_lost", { image_id: job.imageId });
-      this.#lostCalls.add(key, job);
-    };
-    // Stays after the answer was given: a connection may turn out to be lost only when the answer is sent.
-    options.lostSignal?.addEventListener("abort", lose, { once: true });
-    if (options.lostSignal?.aborted) lose();
-    return this.#waitFor(job, options);
+    return this.#jobs.generate(request, options);
   }
 
   /**
@@ -177,6 +168,33 @@ export class ImageService {
     return record && this.#toMetadata(record);
   }
 
+  /**
+   * A picture that is not stored but that somebody was told of: it is being drawn, here or by another process of the
+   * store, or its job has failed. `undefined` when it is stored, unknown, or its time is over.
+   */
+  async findPending(imageId: string, signal?: AbortSignal): Promise<PendingImage | undefined> {
+    if (this.#isExpiredId(imageId)) return undefined;
+    const pending = await this.#jobs.find(imageId, signal);
+    // Its picture may have been stored before its record went.
+    return pending?.status === "failed" && (await this.getMetadata(imageId, signal)) ? undefined : pending;
+  }
+
+  /**
+   * Waits until the picture is there or its job has failed, as long as the options allow, and gives what is then so.
+   * `undefined` when the picture is unknown or its time is over. @throws the reason of the signal; {StorageError}
+   */
+  async waitForImage(imageId: string, options: WaitOptions = {}): Promise<ReadyImage | PendingImage | undefined> {
+    const { signal } = options;
+    const metadata = await this.getMetadata(imageId, signal);
+    if (metadata !== undefined) return { status: "ready", metadata };
+    if (this.#isExpiredId(imageId)) return undefined;
+    await this.#jobs.wait(imageId, options);
+    const pending = await this.#jobs.find(imageId, signal);
+    if (pending?.status === "running") return pending;
+    const stored = await this.getMetadata(imageId, signal);
+    return stored === undefined ? pending : { status: "ready", metadata: stored };
+  }
+
   /** One page of pictures that have not expired, newest first. */
   async listImages(query: Omit<FindImagesQuery, "createdAfterMs"> = {}): Promise<MetadataPage> {
     await this.#ensureServing();
@@ -190,11 +208,12 @@ export class ImageService {
     };
   }
 
-  /** True when this call deleted the picture. */
+  /** True when this call deleted the picture, or ended the job that was to draw it. */
   async deleteImage(imageId: string): Promise<boolean> {
+    const wasRunning = await this.#jobs.cancelHere(imageId);
     const deleted = await this.#storage.deleteImage(imageId);
     if (deleted) logger.info("image_deleted", { image_id: imageId });
-    return deleted;
+    return deleted || wasRunning || this.#jobs.cancelElsewhere(imageId);
   }
 
   /** Deletes what has expired and gives how many; 0 when pictures never expire. */
@@ -210,82 +229,17 @@ export class ImageService {
     return Math.max(0, Math.floor((expiresAtMs - this.#clock.nowMs()) / 1000));
   }
 
-  /** Refuses new jobs from now on and resolves when the accepted ones have ended. */
-  async drain(): Promise<void> {
-    this.#draining = true;
-    await Promise.allSettled(Array.from(this.#runningJobs.values(), async ({ result }) => result));
-    await this.#runner.close();
-  }
-
-  /** The job of an earlier call like this one whose caller was cut off, unless its picture is gone. */
-  async #rejoin(key: string): Promise<ImageJob | undefined> {
-    const job = this.#lostCalls.take(key);
-    if (job === undefined) return undefined;
-    const isRunning = this.#runningJobs.has(job.imageId);
-    if (!isRunning && (await this.getMetadata(job.imageId)) === undefined) return undefined;
-    logger.info("call_joined", { image_id: job.imageId });
-    return job;
-  }
-
-  #startJob(request: GenerateImageRequest, options: GenerateOptions): ImageJob {
-    const startedAtMs = this.#clock.nowMs();
-    const imageId = createImageId(startedAtMs, this.#random);
-    const order = { imageId, request, clientId: options.clientId, facts: options.facts ?? {} };
-    this.#board.start(imageId, request, startedAtMs);
-    const job = new ImageJob(imageId, options, async ({ signal, report }) =>
-      withLogFields({ image_id: imageId }, async () => {
-        const tell: typeof report = (progress) => {
-          this.#board.report(imageId, progress);
-          report(progress);
-        };
-        const metadata = this.#toMetadata(await this.#runner.run(order, { signal, report: tell }));
-        return { url: metadata.url, image_id: imageId, metadata };
-      }),
-    );
-    this.#runningJobs.set(imageId, job);
-    const forget = (error?: MCPImageError): void => {
-      this.#runningJobs.delete(imageId);
-      this.#board.end(imageId, error);
-    };
-    job.result.then(
-      () => forget(),
-      (error: unknown) => forget(toMcpImageError(error)),
-    );
-    return job;
-  }
-
-  async #waitFor(job: ImageJob, options: GenerateOptions): Promise<GenerateImageResponse> {
-    const { maxWaitMs } = options;
-    const served = new AbortController();
-    const limit =
-      maxWaitMs === undefined ? undefined : this.#clock.sleep(maxWaitMs, served.signal).catch(() => undefined);
-    try {
-      const response = await job.serve(options, limit);
-      if (response !== undefined) return response;
-    } finally {
-      served.abort();
-    }
-    const running = this.#board.get(job.imageId);
-    // It ended in the very moment in which the time was over.
-    if (running === undefined) return job.result;
-    logger.info("call_answered_early", { image_id: job.imageId });
-    return this.#toRunningResponse(running);
-  }
-
-  #toRunningResponse(job: RunningJob): GenerateImageResponse {
-    const url = this.#storage.toImageUrl(job.imageId);
-    const expiresAt =
-      this.ttlSeconds === undefined ? null : new Date(job.startedAtMs + this.ttlSeconds * 1000).toISOString();
-    return { url, image_id: job.imageId, metadata: { ...toRunningMetadata(job), expires_at: expiresAt, url } };
+  /** Refuses new jobs from now on and resolves when the accepted ones have ended; the signal cancels those. */
+  async drain(signal?: AbortSignal): Promise<void> {
+    await this.#jobs.drain(signal);
   }
 
   #toMetadata(record: ImageRecord): ImageMetadata {
-    const expiresAtMs = this.expiresAtMs(record);
     return {
       ...record,
       url: this.#storage.toImageUrl(record.image_id),
       mime_type: IMAGE_FORMATS[record.format].mimeType,
-      expires_at: expiresAtMs === undefined ? null : new Date(expiresAtMs).toISOString(),
+      expires_at: toDateText(this.expiresAtMs(record)),
     };
   }
 
@@ -294,6 +248,13 @@ export class ImageService {
     return this.ttlSeconds === undefined || record.kept
       ? undefined
       : Date.parse(record.created_at) + this.ttlSeconds * 1000;
+  }
+
+  /** When the picture of such an id expires once it is there. */
+  #toExpiresAt(imageId: ImageId): string | null {
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current" || this.ttlSeconds === undefined) return null;
+    return toDateText(parsed.createdAtMs + this.ttlSeconds * 1000);
   }
 
   /** True when the id tells that the picture's time is over, if it is not kept. */
@@ -307,4 +268,8 @@ export class ImageService {
     const expiresAtMs = this.expiresAtMs(record);
     return expiresAtMs !== undefined && expiresAtMs <= this.#clock.nowMs();
   }
+}
+
+function toDateText(timeMs: number | undefined): string | null {
+  return timeMs === undefined ? null : new Date(timeMs).toISOString();
 }

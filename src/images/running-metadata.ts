@@ -1,6 +1,7 @@
 import type { JsonObject } from "../core/json.ts";
-import type { RunningJob } from "./job-board.ts";
 import type { GenerateImageRequest } from "../kserve/generated-image.ts";
+import type { ImageProgress } from "./image-job.ts";
+import type { RunningJob } from "./job-board.ts";
 
 /** What is known of a picture that is not there yet, in the words that its record will have. */
 export function toRunningMetadata({ imageId, request, startedAtMs, progress }: RunningJob): JsonObject {
@@ -25,6 +26,22 @@ export function toRequestedSettings(request: GenerateImageRequest): JsonObject {
     ...(guidanceScale !== undefined && { guidance_scale: guidanceScale }),
     ...(seed !== undefined && { seed }),
   };
+}
+
+/** What the metadata of a running picture tells of its progress, where that is more than that it runs. */
+export function toImageProgress(metadata: JsonObject): ImageProgress | undefined {
+  const { phase, queue_ahead: ahead, estimated_seconds: seconds, step, total_steps: totalSteps } = metadata;
+  if (phase === "queued" && typeof ahead === "number") {
+    return { phase, ahead, estimatedSeconds: typeof seconds === "number" ? seconds : undefined };
+  }
+  if (phase === "generating") {
+    return {
+      phase,
+      ...(typeof step === "number" && { step }),
+      ...(typeof totalSteps === "number" && { totalSteps }),
+    };
+  }
+  return phase === "waking" || phase === "saving" ? { phase } : undefined;
 }
 
 function toProgressFacts(progress: RunningJob["progress"]): JsonObject {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Client, InMemoryTransport } from "@modelcontextprotocol/client";
 import { KServeError, MCPImageError } from "../core/errors.ts";
-import type { GenerateOptions } from "../images/image-service.ts";
+import type { GenerateOptions } from "../images/image-jobs.ts";
 import { ImageService } from "../images/image-service.ts";
 import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 import { configureLogging } from "../logging/logger.ts";

@@ -1,7 +1,8 @@
 import type { CallToolResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
-import type { GenerateOptions, ImageService } from "../images/image-service.ts";
+import type { GenerateOptions } from "../images/image-jobs.ts";
+import type { ImageService } from "../images/image-service.ts";
 import { getLogger } from "../logging/logger.ts";
 import { advertiseOnly, memoSchema } from "./advertised-schema.ts";
 import { describeGenerateImage } from "./generate-image-description.ts";
@@ -12,6 +13,7 @@ import {
   toGenerateImageRequest,
 } from "../images/generate-image-params.ts";
 import type { McpConnection, McpFeature } from "./mcp-tool.ts";
+import { DEFAULT_MAX_WAIT, toMaxWait, type MaxWait } from "./max-wait.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 import { toErrorResult, toImageResult } from "./tool-result.ts";
 
@@ -19,6 +21,7 @@ export interface GenerateImageToolOptions {
   readonly images: Pick<ImageService, "generate" | "ttlSeconds">;
   /** The model really served; a function where it is known only later. */
   readonly modelName: string | (() => string);
+  readonly maxWait?: MaxWait;
   readonly clock?: Clock;
 }
 
@@ -33,6 +36,7 @@ export class GenerateImageTool implements McpFeature {
   readonly slowTools = [NAME];
   readonly #images: Pick<ImageService, "generate" | "ttlSeconds">;
   readonly #modelName: string | (() => string);
+  readonly #maxWait: MaxWait;
   readonly #clock: Clock;
   readonly #inputSchema = advertiseOnly(GenerateImageParams);
   readonly #outputSchema = memoSchema(GenerateImageResponse);
@@ -40,6 +44,7 @@ export class GenerateImageTool implements McpFeature {
   constructor(options: GenerateImageToolOptions) {
     this.#images = options.images;
     this.#modelName = options.modelName;
+    this.#maxWait = options.maxWait ?? DEFAULT_MAX_WAIT;
     this.#clock = options.clock ?? systemClock;
   }
 
@@ -95,6 +100,7 @@ export class GenerateImageTool implements McpFeature {
       const response = await this.execute(params, {
         clientId,
         signal,
+        ...toMaxWait(this.#maxWait, progressToken !== undefined),
         ...(lostSignal && { lostSignal }),
         ...(reporter && { onProgress: reporter.report }),
       });

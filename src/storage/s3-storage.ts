@@ -248,7 +248,11 @@ function createToken(): string {
   return Buffer.from(systemRandom.bytes(8)).toString("hex");
 }
 
-function toCredentials({ accessKeyId, secretAccessKey, sessionToken }: S3StorageOptions): S3Credentials | undefined {
+export function toCredentials({
+  accessKeyId,
+  secretAccessKey,
+  sessionToken,
+}: Pick<S3StorageOptions, "accessKeyId" | "secretAccessKey" | "sessionToken">): S3Credentials | undefined {
   if (accessKeyId === undefined && secretAccessKey === undefined) return undefined;
   if (accessKeyId === undefined || secretAccessKey === undefined) {
     const message = "Cannot use S3: an access key id and a secret access key belong together";

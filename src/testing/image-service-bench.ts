@@ -9,7 +9,9 @@ import type {
 } from "../kserve/generated-image.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
 import { noMetrics } from "../telemetry/metrics.ts";
-import { createFakeClock } from "./fake-clock.ts";
+import type { JobRecords } from "../storage/job-records.ts";
+import { MemoryJobRecords } from "../storage/memory-job-records.ts";
+import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 import { MockStorage } from "./mock-storage.ts";
 
 const PICTURE = encodePng({ width: 1, height: 1, rgb: Uint8Array.of(1, 2, 3) });
@@ -60,10 +62,19 @@ export class SteppedGenerator implements ImageGenerator {
   }
 }
 
+export interface ImageServiceBenchOptions {
+  readonly ttlSeconds?: number;
+  readonly depth?: number;
+  /** What several services share that are to be replicas of one another. */
+  readonly clock?: FakeClock;
+  readonly storage?: MockStorage;
+  readonly jobRecords?: JobRecords;
+}
+
 /** An image service over a mock storage and a stepped generator, on a clock that only the test moves. */
-export function createImageServiceBench({ ttlSeconds = 3600, depth = 4 } = {}) {
-  const clock = createFakeClock();
-  const storage = new MockStorage({ clock });
+export function createImageServiceBench(options: ImageServiceBenchOptions = {}) {
+  const { ttlSeconds = 3600, depth = 4, clock = createFakeClock(), jobRecords = new MemoryJobRecords() } = options;
+  const storage = options.storage ?? new MockStorage({ clock });
   const generator = new SteppedGenerator();
   const queue = new FairQueue({ concurrency: 1, depth, timeoutMs: 100_000, clock });
   const events: string[] = [];
@@ -71,6 +82,7 @@ export function createImageServiceBench({ ttlSeconds = 3600, depth = 4 } = {}) {
     storage,
     generator,
     queue,
+    jobRecords,
     ttlSeconds,
     jobTimeoutSeconds: 20,
     clock,
@@ -80,5 +92,5 @@ export function createImageServiceBench({ ttlSeconds = 3600, depth = 4 } = {}) {
       rejected: (reason) => events.push(`rejected ${reason}`),
     },
   });
-  return { images, clock, storage, generator, queue, events };
+  return { images, clock, storage, jobRecords, generator, queue, events };
 }

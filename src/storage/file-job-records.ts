@@ -1,0 +1,114 @@
+import { mkdir, opendir, readFile, rename } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { isErrno } from "../core/errors.ts";
+import type { ImageId } from "../core/image-id.ts";
+import type { OperationOptions } from "./abstract-storage.ts";
+import { createTemporaryName, removeFile, syncFolder, writeNewFile } from "./durable-file.ts";
+import { toFileStorageError, type FailedOperation } from "./file-errors.ts";
+import {
+  JOB_EXTENSION,
+  MAX_SWEPT_JOBS,
+  parseJobName,
+  parseJobText,
+  toJobText,
+  type JobRecord,
+  type JobRecords,
+} from "./job-records.ts";
+
+export interface FileJobRecordsOptions {
+  /** The folder of the pictures; the records lie in its folder `jobs`. */
+  readonly basePath: string;
+}
+
+const FOLDER = "jobs";
+
+/** Keeps each job's record as a file below the folder of the pictures, for every process that shares it. */
+export class FileJobRecords implements JobRecords {
+  readonly #folder: string;
+  readonly #inFlight = new Set<Promise<unknown>>();
+
+  constructor(options: FileJobRecordsOptions) {
+    this.#folder = join(resolve(options.basePath), FOLDER);
+  }
+
+  async readJob(imageId: ImageId, { signal }: OperationOptions = {}): Promise<JobRecord | undefined> {
+    return this.#run("storage_read_failed", `Cannot read the job of image "${imageId}"`, signal, async () => {
+      const text = await orUndefined(readFile(this.#toPath(imageId), "utf8"));
+      return text === undefined ? undefined : parseJobText(text, imageId);
+    });
+  }
+
+  async writeJob(record: JobRecord, { signal }: OperationOptions = {}): Promise<void> {
+    const { imageId } = record;
+    await this.#run("storage_write_failed", `Cannot write the job of image "${imageId}"`, signal, async () => {
+      await mkdir(this.#folder, { recursive: true });
+      const temporaryPath = join(this.#folder, createTemporaryName());
+      try {
+        await writeNewFile(temporaryPath, Buffer.from(toJobText(record)));
+        await rename(temporaryPath, this.#toPath(imageId));
+      } catch (error) {
+        await removeFile(temporaryPath).catch(() => undefined);
+        throw error;
+      }
+      await syncFolder(this.#folder);
+    });
+  }
+
+  async deleteJob(imageId: ImageId, { signal }: OperationOptions = {}): Promise<void> {
+    const message = `Cannot delete the job of image "${imageId}"`;
+    await this.#run("storage_delete_failed", message, signal, async () => removeFile(this.#toPath(imageId)));
+  }
+
+  async deleteJobsBefore(timeMs: number, { signal }: OperationOptions = {}): Promise<number> {
+    return this.#run("storage_list_failed", "Cannot delete old jobs", signal, async () => {
+      const folder = await orUndefined(opendir(this.#folder));
+      if (folder === undefined) return 0;
+      let count = 0;
+      for await (const entry of folder) {
+        if (count === MAX_SWEPT_JOBS || signal?.aborted) break;
+        const imageId = parseJobName(entry.name, timeMs);
+        if (imageId !== undefined && (await removeFile(this.#toPath(imageId)))) count += 1;
+      }
+      return count;
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#inFlight);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #toPath(imageId: ImageId): string {
+    return join(this.#folder, `${imageId}${JOB_EXTENSION}`);
+  }
+
+  async #run<Result>(
+    operation: FailedOperation,
+    message: string,
+    signal: AbortSignal | undefined,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    signal?.throwIfAborted();
+    const running = work();
+    this.#inFlight.add(running);
+    try {
+      return await running;
+    } catch (error) {
+      throw toFileStorageError(error, operation, message, signal);
+    } finally {
+      this.#inFlight.delete(running);
+    }
+  }
+}
+
+async function orUndefined<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
