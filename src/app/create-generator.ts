@@ -1,7 +1,6 @@
 import { basename } from "node:path";
 import { DEFAULT_MODEL_NAME, type Settings } from "../config/settings.ts";
 import { ConfigurationError } from "../core/errors.ts";
-import type { RgbImage } from "../core/png.ts";
 import { createEngineServer, type EngineServer } from "../engine/engine-server.ts";
 import { shippedModelPath } from "../engine/package-files.ts";
 import { ImageWorkerPool } from "../images/image-worker-pool.ts";
@@ -9,6 +8,7 @@ import type { ImageGenerator } from "../kserve/generated-image.ts";
 import { KServeClient } from "../kserve/kserve-client.ts";
 import type { UpstreamObserver } from "../kserve/upstream-observer.ts";
 import { BufferPool } from "../wire/buffer-pool.ts";
+import type { AnswerForm } from "../wire/picture-answer.ts";
 import { EmbeddedGenerator } from "./embedded-generator.ts";
 
 /** Memory for pictures that is kept between two jobs: one of the largest, or a few of the usual ones. */
@@ -130,6 +130,6 @@ function clientOptions(settings: Settings, pool: ImageWorkerPool) {
     maxRetries: settings.kserve.maxRetries,
     maxImageBytes: settings.images.maxSizeBytes,
     pool: new BufferPool({ maxBytes: MAX_KEPT_BYTES }),
-    encodePng: async (image: RgbImage) => pool.encode(image),
+    readAside: async (body: Buffer, form: AnswerForm) => pool.readAnswer(body, form),
   };
 }

@@ -83,7 +83,7 @@ export const SETTINGS_TABLE = {
   },
   WORKERS: {
     group: "HTTP",
-    description: "Worker threads that encode pictures which a model server sent as pixels.",
+    description: "Worker threads that read long answers of model servers, such as pictures sent as lists of pixels.",
     kind: integer({ min: 1, max: 64 }),
     default: "4",
   },

@@ -1,14 +1,12 @@
 import { Worker } from "node:worker_threads";
 import { MCPImageError } from "../core/errors.ts";
-import { encodePng, type RgbImage } from "../core/png.ts";
 import { getLogger } from "../logging/logger.ts";
+import type { AnswerForm } from "../wire/picture-answer.ts";
 import type { ImageWorkerReply, ImageWorkerRequest } from "./image-worker.ts";
 
 export interface ImageWorkerPoolOptions {
   /** The most worker threads; each is started when it is first needed. */
   readonly size: number;
-  /** Pixels of fewer bytes are encoded on the calling thread, where a hand-over would cost more. Default 32 KiB. */
-  readonly inlineBytes?: number;
 }
 
 interface Job {
@@ -22,28 +20,25 @@ interface Slot {
   job: Job | undefined;
 }
 
-const INLINE_BYTES = 32 * 1024;
-
 const logger = getLogger("images");
 
-/** Keeps the encoding of pictures off the thread that answers requests. A thread that dies costs one job an error. */
+/** Keeps the reading of long answers off the thread that answers requests. A thread that dies costs one job an error. */
 export class ImageWorkerPool implements AsyncDisposable {
   readonly #size: number;
-  readonly #inlineBytes: number;
   readonly #slots = new Set<Slot>();
   readonly #waiting: Job[] = [];
   #closed = false;
 
   constructor(options: ImageWorkerPoolOptions) {
     this.#size = options.size;
-    this.#inlineBytes = options.inlineBytes ?? INLINE_BYTES;
   }
 
-  /** `encodePng` in a worker thread; the pixels that were given are no longer usable. */
-  async encode({ width, height, rgb }: RgbImage): Promise<Buffer> {
-    if (rgb.length < this.#inlineBytes) return encodePng({ width, height, rgb });
-    const { buffer, byteOffset, byteLength } = await this.#run({ width, height, rgb: toTransferable(rgb) });
-    return Buffer.from(buffer, byteOffset, byteLength);
+  /** `readPictureAnswer` in a worker thread, pixels as a PNG; the body that was given is no longer usable. */
+  async readAnswer(body: Buffer, form: AnswerForm): Promise<ImageWorkerReply> {
+    const reply = await this.#run({ body: toTransferable(body), form });
+    if (reply.kind !== "picture") return reply;
+    const { buffer, byteOffset, byteLength } = reply.imageData;
+    return { ...reply, imageData: Buffer.from(buffer, byteOffset, byteLength) };
   }
 
   /** Ends every thread; jobs that still run or wait are rejected. Safe to call twice. */
@@ -76,7 +71,7 @@ export class ImageWorkerPool implements AsyncDisposable {
     if (slot.job === undefined) return slot.worker.unref();
     slot.worker.ref();
     const { request } = slot.job;
-    slot.worker.postMessage(request, [request.rgb.buffer]);
+    slot.worker.postMessage(request, [request.body.buffer]);
   }
 
   #startWorker(): Slot {
@@ -114,5 +109,5 @@ function toTransferable(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 function closedError(): MCPImageError {
-  return new MCPImageError("shutting_down", "Cannot encode the picture: the worker pool is closed");
+  return new MCPImageError("shutting_down", "Cannot read the answer: the worker pool is closed");
 }

@@ -1,10 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { BufferPool } from "../wire/buffer-pool.ts";
 import { GrowingBuffer } from "../wire/growing-buffer.ts";
-import { readPictureAnswer, type PictureAnswer } from "../wire/picture-answer.ts";
+import type { AnswerForm } from "../wire/picture-answer.ts";
 import { PictureScanner, pictureTooLarge, type ScannedBody } from "../wire/picture-scanner.ts";
 import type { BodySink } from "./exchange.ts";
-import type { PictureMemory } from "./generated-image.ts";
 
 export interface AnswerSinkOptions {
   readonly headers: IncomingHttpHeaders;
@@ -17,8 +16,11 @@ export interface AnswerSinkOptions {
   readonly pool?: BufferPool | undefined;
 }
 
-/** What the answer was; `memory` when its picture lies in memory on loan. */
-export type TakenAnswer = PictureAnswer & { readonly memory?: PictureMemory | undefined };
+/** A whole body, and what the head of its answer told about it. */
+export interface TakenAnswer {
+  readonly body: ScannedBody;
+  readonly form: AnswerForm;
+}
 
 /** JSON around the picture: prompt, parameters, reports. */
 const MAX_ENVELOPE_BYTES = 64 * 1024;
@@ -53,14 +55,12 @@ export class AnswerSink implements BodySink {
     else this.#body.append(chunk);
   }
 
-  /** What it was; call it once, after the last chunk. */
+  /** All of it; call it once, after the last chunk. */
   finish(): TakenAnswer {
     const { headers, outputName } = this.#options;
     const body: ScannedBody =
       this.#body instanceof PictureScanner ? this.#body.finish() : { text: this.#body.bytes, picture: undefined };
     const form = { contentType: headers["content-type"], jsonBytes: this.#jsonBytes, outputName };
-    const answer = readPictureAnswer(body, form);
-    const isScanned = answer.kind === "picture" && answer.imageData === body.picture;
-    return isScanned ? { ...answer, memory: body.memory } : answer;
+    return { body, form };
   }
 }

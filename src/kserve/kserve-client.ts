@@ -18,7 +18,7 @@ import type {
 } from "./generated-image.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { applyModelProfile, chooseModelProfile } from "./model-profiles.ts";
-import { ModelServer, type CallOptions, type ImageEncoder } from "./model-server.ts";
+import { ModelServer, type CallOptions, type AnswerReader } from "./model-server.ts";
 import { PhaseTimer } from "./phase-timer.ts";
 import { PictureJobs, type PayloadOptions } from "./picture-jobs.ts";
 import { ProtocolChooser } from "./protocols/protocol-chooser.ts";
@@ -54,8 +54,8 @@ export interface KServeClientOptions extends EndpointAccess, PayloadOptions {
   readonly observer?: UpstreamObserver | undefined;
   /** Lends the memory for pictures: `GeneratedImage.memory` says when. Default: it is fresh. */
   readonly pool?: BufferPool;
-  /** Makes a PNG of an answer of pixels, on another thread. Default: on the calling one. */
-  readonly encodePng?: ImageEncoder;
+  /** Reads long answers, such as lists of pixels, on another thread. Default: the calling one does. */
+  readonly readAside?: AnswerReader;
   /** Default `auto`: what the endpoint's URL ends with, else found out by GET. */
   readonly protocol?: ProtocolName | "auto";
   /** How a V2 model names its tensors. Default: as its metadata says. */
@@ -121,7 +121,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     this.#modelProfile = options.modelProfile;
     this.#transport = new HttpTransport({ endpoint, socketPath: options.socketPath, access: options, observer });
     this.#circuit = new CircuitBreaker({ clock, observer });
-    const { pool, encodePng, protocol = "auto", v2Mapping: mapping, allowsUrlFetch = false } = options;
+    const { pool, readAside, protocol = "auto", v2Mapping: mapping, allowsUrlFetch = false } = options;
     const fixed = chooseProtocol(endpoint, protocol);
     const server = new ModelServer({
       transport: this.#transport,
@@ -130,7 +130,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
       clock,
       maxImageBytes,
       pool,
-      encodePng,
+      readAside,
     });
     this.#model = new ServedModel({ server, clock, random, fixedName, waitsForLoading: maxRetries > 0 });
     this.#jobs = new PictureJobs({

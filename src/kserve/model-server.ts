@@ -1,10 +1,11 @@
 import type { Clock } from "../core/clock.ts";
 import { KServeError, MCPImageError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
-import { encodePng, type RgbImage } from "../core/png.ts";
+import { sniffImageFormat } from "../core/image-format.ts";
+import { encodePng } from "../core/png.ts";
 import { verifyImage, type VerifiedImage } from "../core/verify-image.ts";
 import type { BufferPool } from "../wire/buffer-pool.ts";
-import type { PictureAnswer } from "../wire/picture-answer.ts";
+import { readPictureAnswer, type AnswerForm, type PictureAnswer } from "../wire/picture-answer.ts";
 import { pictureTooLarge } from "../wire/picture-scanner.ts";
 import { parseHasProgress, parseModelReady, toProgressPath, type V1Instance } from "../wire/v1.ts";
 import { toAnswerError, toErrorInsideAnswer, type FailedCall } from "./answer-error.ts";
@@ -42,8 +43,11 @@ export interface Prediction extends VerifiedImage {
   readonly warnings: readonly string[];
 }
 
-/** Makes a PNG of pixels, perhaps on another thread, which takes the pixels away. */
-export type ImageEncoder = (image: RgbImage) => Promise<Buffer>;
+/** Reads an answer on another thread, which takes its bytes away; gives pixels as a file. */
+export type AnswerReader = (body: Buffer, form: AnswerForm) => Promise<Exclude<PictureAnswer, { kind: "pixels" }>>;
+
+/** An answer that was read, and the memory of its picture when that is on loan. */
+type ReadAnswer = PictureAnswer & { readonly memory?: PictureMemory | undefined };
 
 /**
  * `busy`: it accepts connections but stays silent, as runtimes do while they draw;
@@ -53,6 +57,8 @@ export type Readiness = "ready" | "not_ready" | "busy" | "unknown";
 
 const FILTERED = "possibly_filtered: the picture is all black, as a model's safety filter makes it";
 
+/** To read a longer text, or pixels, takes longer than a thread switch and back. */
+const LONG_BODY_BYTES = 256 * 1024;
 /** How much more room pixels take than the file that is made of them. */
 const PIXEL_FACTOR = 5;
 /** For questions after a refused job: the server is there, so it answers at once. */
@@ -69,7 +75,7 @@ export class ModelServer {
   readonly #clock: Clock;
   readonly #maxImageBytes: number;
   readonly #pool: BufferPool | undefined;
-  readonly #encodePng: ImageEncoder;
+  readonly #readAside: AnswerReader | undefined;
   /** What the last probe said: asking a server without such a route may cost a job. */
   #tellsProgress = false;
 
@@ -82,15 +88,15 @@ export class ModelServer {
     readonly maxImageBytes: number;
     /** Lends the memory for pictures. Default: it is fresh. */
     readonly pool?: BufferPool | undefined;
-    /** Default: on the calling thread. */
-    readonly encodePng?: ImageEncoder | undefined;
+    /** Takes what is long to read. Default: the calling thread does. */
+    readonly readAside?: AnswerReader | undefined;
   }) {
     this.#transport = options.transport;
     this.#protocols = options.protocols;
     this.#toFetchPath = options.toFetchPath;
     this.#clock = options.clock;
     this.#maxImageBytes = options.maxImageBytes;
-    this.#encodePng = options.encodePng ?? (async (image) => encodePng(image));
+    this.#readAside = options.readAside;
     this.#pool = options.pool;
   }
 
@@ -192,7 +198,7 @@ export class ModelServer {
         },
       });
       if (!sink) throw toAnswerError(answer, call);
-      return await this.#toPrediction(sink.finish(), answer, call, options);
+      return await this.#toPrediction(await this.#read(sink.finish()), answer, call, options);
     } finally {
       ended.abort();
     }
@@ -232,7 +238,7 @@ export class ModelServer {
         },
       });
       if (!sink) throw toAnswerError(answer, this.#failedGet(modelName));
-      return sink.finish();
+      return await this.#read(sink.finish());
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       // The picture is drawn: no trouble with its fetching may look as if another job could help.
@@ -267,6 +273,14 @@ export class ModelServer {
     return { modelName, instance: undefined, nowMs: this.#clock.nowMs() };
   }
 
+  async #read({ body, form }: TakenAnswer): Promise<ReadAnswer> {
+    const isLong = body.picture === undefined && body.text.length >= LONG_BODY_BYTES;
+    if (isLong && this.#readAside && sniffImageFormat(body.text) === undefined) return this.#readAside(body.text, form);
+    const answer = readPictureAnswer(body, form);
+    const isScanned = answer.kind === "picture" && answer.imageData === body.picture;
+    return isScanned ? { ...answer, memory: body.memory } : answer;
+  }
+
   /** Checksums run at about 5 GB/s: handing a picture to another thread takes longer than verifying it. */
   #take(imageData: Buffer): Omit<Prediction, "report" | "elapsedMs"> {
     if (imageData.length > this.#maxImageBytes) throw pictureTooLarge(this.#maxImageBytes);
@@ -280,7 +294,7 @@ export class ModelServer {
   }
 
   async #toPrediction(
-    answer: TakenAnswer,
+    answer: ReadAnswer,
     { elapsedMs, ...rest }: Answer,
     call: FailedCall,
     options: CallOptions,
@@ -289,7 +303,7 @@ export class ModelServer {
       case "picture":
         return { ...this.#take(answer.imageData), memory: answer.memory, report: answer.report, elapsedMs };
       case "pixels":
-        return { ...this.#take(await this.#encodePng(answer.image)), report: answer.report, elapsedMs };
+        return { ...this.#take(encodePng(answer.image)), report: answer.report, elapsedMs };
       case "url": {
         const fetched = await this.#fetch(answer.url, call.modelName, options);
         if (fetched.kind !== "picture") throw withoutPicture(call, ["url"]);

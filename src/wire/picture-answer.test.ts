@@ -41,6 +41,32 @@ function toFloats(values: readonly number[]): Buffer {
   return bytes;
 }
 
+/** The same numbers as binary16: the bits of a float of 32, whose exponent and fraction are cut. */
+function toHalves(values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 2);
+  for (const [index, value] of values.entries()) {
+    const bits = toFloats([value]).readUInt32LE();
+    const exponent = ((bits >>> 23) & 0xff) - 112;
+    const half = exponent <= 0 ? 0 : (exponent << 10) | ((bits >>> 13) & 0x3ff);
+    bytes.writeUInt16LE(((bits >>> 16) & 0x8000) | half, index * 2);
+  }
+  return bytes;
+}
+
+function toBfloats(values: readonly number[]): Buffer {
+  const floats = toFloats(values);
+  return Buffer.concat(values.map((_, index) => floats.subarray(index * 4 + 2, index * 4 + 4)));
+}
+
+function toDoubles(values: readonly number[]): Buffer {
+  return Buffer.from(Float64Array.from(values).buffer);
+}
+
+/** Pixel by pixel to colour by colour. */
+function toPlanes(values: readonly number[]): number[] {
+  return [0, 1, 2].flatMap((channel) => values.filter((_, index) => index % 3 === channel));
+}
+
 function toEvents(...documents: JsonValue[]): Buffer {
   return Buffer.from(documents.map((document) => `data: ${JSON.stringify(document)}\n\n`).join(""));
 }
@@ -156,6 +182,7 @@ suite("readPictureAnswer() finds the picture in", () => {
 suite("readPictureAnswer() finds pixels in", () => {
   const expected = encodePng({ width: 2, height: 1, rgb: Uint8Array.from(RGB) });
   const fractions = RGB.map((value) => value / 255);
+  const signed = RGB.map((value) => value / 127.5 - 1);
   const output = (datatype: string, shape: number[], data: JsonValue): JsonValue => ({
     outputs: [{ name: "image", datatype, shape, data }],
   });
@@ -176,6 +203,16 @@ suite("readPictureAnswer() finds pixels in", () => {
     ["predictions as nested fractions", { predictions: [[[fractions.slice(0, 3), fractions.slice(3)]]] }],
     ["binary UINT8", ...toBinary([[{ name: "i", datatype: "UINT8", shape: [1, 1, 2, 3] }, Buffer.from(RGB)]])],
     ["binary FP32", ...toBinary([[{ name: "i", datatype: "FP32", shape: [1, 2, 3] }, toFloats(RGB)]])],
+    ["UINT8 [3, H, W]", output("UINT8", [3, 1, 2], toPlanes(RGB))],
+    ["FP32 [N, 3, H, W] from -1 to 1", output("FP32", [1, 3, 1, 2], toPlanes(signed))],
+    ["FP32 from -1 to 1", output("FP32", [1, 2, 3], signed)],
+    [
+      "binary FP16 [N, 3, H, W]",
+      ...toBinary([[{ name: "i", datatype: "FP16", shape: [1, 3, 1, 2] }, toHalves(toPlanes(RGB))]]),
+    ],
+    ["binary FP16 from -1 to 1", ...toBinary([[{ name: "i", datatype: "FP16", shape: [1, 2, 3] }, toHalves(signed)]])],
+    ["binary BF16", ...toBinary([[{ name: "i", datatype: "BF16", shape: [1, 2, 3] }, toBfloats(RGB)]])],
+    ["binary FP64 fractions", ...toBinary([[{ name: "i", datatype: "FP64", shape: [1, 2, 3] }, toDoubles(fractions)]])],
     ["binary FP32 fractions", ...toBinary([[{ name: "i", datatype: "FP32", shape: [1, 2, 3] }, toFloats(fractions)]])],
   ];
   for (const [title, body, form] of shapes) {
@@ -216,6 +253,7 @@ suite("readPictureAnswer()", () => {
     ["too many pixels", { outputs: [{ datatype: "UINT8", shape: [1, 2, 3], data: [...RGB, 1] }] }],
     ["pixels above 255", { outputs: [{ datatype: "UINT8", shape: [1, 2, 3], data: [...RGB.slice(1), 256] }] }],
     ["pixels below 0", { outputs: [{ datatype: "FP32", shape: [1, 2, 3], data: [...RGB.slice(1), -9.5] }] }],
+    ["fractions below -1", { outputs: [{ datatype: "FP32", shape: [1, 2, 3], data: [0, 0.5, -1.1, 0, 0, 1] }] }],
     ["null among pixels", { outputs: [{ datatype: "FP32", shape: [1, 2, 3], data: [...RGB.slice(1), null] }] }],
     [
       "NaN among binary pixels",

@@ -7,6 +7,7 @@ import { findPicture, type FoundPicture } from "./find-picture.ts";
 import { parseJson } from "./parse-json.ts";
 import type { ScannedBody } from "./picture-scanner.ts";
 import { isPixelShape, toRgbImage } from "./pixels.ts";
+import { readTensorValues } from "./tensor-values.ts";
 
 /** What a 2xx answer to a job turned out to be. */
 export type PictureAnswer =
@@ -82,9 +83,9 @@ function readBinary(body: Buffer, jsonBytes: number, outputName: string | undefi
 
 function readOutput({ datatype, shape, bytes }: BinaryOutput, report: JsonObject): FoundPicture | undefined {
   if (datatype === "BYTES") return readElements(bytes, report);
-  if ((datatype === "UINT8" || datatype === "FP32") && isPixelShape(shape)) {
-    const isFloat = datatype === "FP32";
-    const image = toRgbImage({ shape, values: isFloat ? readFloats(bytes) : bytes, isFloat });
+  const numbers = isPixelShape(shape) ? readTensorValues(datatype, bytes) : undefined;
+  if (numbers !== undefined) {
+    const image = toRgbImage({ shape, ...numbers });
     return image ? { kind: "pixels", image, report } : { kind: "damaged" };
   }
   return sniffImageFormat(bytes) === undefined ? undefined : { kind: "picture", imageData: bytes, report };
@@ -101,12 +102,6 @@ function readElements(bytes: Buffer, report: JsonObject): FoundPicture | undefin
     damaged ??= found;
   }
   return damaged;
-}
-
-function readFloats(bytes: Buffer): Float32Array {
-  const values = new Float32Array(bytes.length / 4);
-  for (let index = 0; index < values.length; index++) values[index] = bytes.readFloatLE(index * 4);
-  return values;
 }
 
 /** The document with no output but the named one, if it has that. */

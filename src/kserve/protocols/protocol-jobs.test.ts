@@ -221,18 +221,27 @@ suite("KServeClient in V2", () => {
     }
   }
 
-  test("encodes pixels by the encoder that it is given", async () => {
-    let pixels = 0;
-    await using bench = await createProtocolBench(createMlServerFace({ output: "pixels" }), {
+  test("has a long answer read aside, and a short one not", async () => {
+    const lengths: number[] = [];
+    const inputs = [
+      { name: "prompt", datatype: "BYTES", shape: [1] },
+      { name: "width", datatype: "INT32", shape: [1] },
+      { name: "height", datatype: "INT32", shape: [1] },
+    ];
+    await using bench = await createProtocolBench(createMlServerFace({ output: "pixels", inputs }), {
       modelName: "dalle",
-      encodePng: async ({ width, height, rgb }) => {
-        pixels = rgb.length;
-        return drawTestPicture({ prompt: "encoded", width, height });
+      readAside: async (body) => {
+        lengths.push(body.length);
+        return { kind: "picture", imageData: drawTestPicture({ prompt: "aside", width: 64, height: 64 }), report: {} };
       },
     });
-    const { imageData } = await bench.generate();
-    assert.equal(pixels, 64 * 64 * 3);
-    assert.deepEqual(imageData, drawTestPicture({ prompt: "encoded", width: 64, height: 64 }));
+    const short = await bench.generate({ seed: 2 });
+    assert.deepEqual(short.imageData, drawTestPicture({ prompt: "a red fox", width: 64, height: 64, seed: 2 }));
+    assert.deepEqual(lengths, []);
+    const long = await bench.generate({ width: 320, height: 320 });
+    assert.deepEqual(long.imageData, drawTestPicture({ prompt: "aside", width: 64, height: 64 }));
+    assert.equal(lengths.length, 1);
+    assert.ok((lengths[0] ?? 0) > 320 * 320 * 3 * 2);
   });
 
   test("knows the words of the servers for a model that they do not have", async () => {
