@@ -88,7 +88,8 @@ function createEmbeddedGenerator(settings: Settings, pool: ImageWorkerPool): Gen
       endpoint: "http://localhost",
       socketPath: address.socketPath,
       modelName,
-      modelProfile: "none",
+      // A user's model knows best what suits it; ours draws what the tool advertises.
+      modelProfile: modelPath === undefined ? "none" : undefined,
       protocol: "v1",
       trustWarnings: true,
     });

@@ -3,15 +3,17 @@ import type { RgbImage } from "../core/png.ts";
 import { denoise, type OnStep } from "./denoise.ts";
 import { frameImage, isReshaped } from "./framing.ts";
 import type { GenerationRequest } from "./generation-request.ts";
+import { embedGuidance } from "./guidance-embedding.ts";
 import { isGuided, type Guidance } from "./guidance.ts";
-import { chooseLatentSize } from "./latent-size.ts";
+import { chooseLatentSize, type LatentSize } from "./latent-size.ts";
+import { hasTwoEncoders } from "./model-kind.ts";
 import { loadModelLayout, type ModelLayout } from "./model-layout.ts";
 import { loadOnnxNetwork, loadOnnxRuntime } from "./onnx-network.ts";
 import { createScheduler, type SchedulerName } from "./schedulers/create-scheduler.ts";
 import type { SchedulerFactory } from "./schedulers/scheduler.ts";
-import { TextEncoder } from "./text-encoder.ts";
+import { TextEncoder, toZeroStates, type EncodedPrompts, type TextEncoderPart } from "./text-encoder.ts";
 import { loadTokenizer } from "./tokenizer.ts";
-import { Unet } from "./unet.ts";
+import { Unet, type UnetConditions } from "./unet.ts";
 import { VaeDecoder } from "./vae-decoder.ts";
 
 /** A picture of exactly the size that was asked for, and how it came about. */
@@ -63,28 +65,35 @@ export class DiffusionPipeline {
   /** @throws {ConfigurationError} `configuration_invalid` naming what is missing or cannot be used */
   static async load(modelPath: string, runtimeUrl: string, clock: Clock = systemClock): Promise<DiffusionPipeline> {
     const layout = await loadModelLayout(modelPath);
-    const { paths, promptLength: length, skipUnknownWords } = layout;
-    const tokenizer = await loadTokenizer(paths.tokenizer, { length, skipUnknownWords });
+    const { paths, skipUnknownWords } = layout;
     const scheduler = createScheduler(layout.schedulerConfig);
+    const tokenizers = await Promise.all(
+      layout.encoders.map(async ({ tokenizer, promptLength }) =>
+        loadTokenizer(tokenizer, { length: promptLength, skipUnknownWords }),
+      ),
+    );
     const runtime = await loadOnnxRuntime(runtimeUrl);
-    const textEncoder = new TextEncoder(tokenizer, await loadOnnxNetwork(runtime, paths.textEncoder));
-    const unet = new Unet(await loadOnnxNetwork(runtime, paths.unet));
+    const parts: TextEncoderPart[] = [];
+    for (const [index, tokenizer] of tokenizers.entries()) {
+      parts.push({ tokenizer, network: await loadOnnxNetwork(runtime, layout.encoders[index]?.network ?? "") });
+    }
+    const textEncoder = new TextEncoder(parts, hasTwoEncoders(layout.kind) ? "last_but_one" : "last");
+    const unet = new Unet(await loadOnnxNetwork(runtime, paths.unet), {
+      hasTextTime: hasTwoEncoders(layout.kind),
+      hasGuidance: layout.guidanceLength !== undefined,
+    });
     const decoder = new VaeDecoder(await loadOnnxNetwork(runtime, paths.vaeDecoder), layout.latents);
     return new DiffusionPipeline({ layout, scheduler, textEncoder, unet, decoder, clock });
   }
 
   async generate(request: GenerationRequest, onStep: OnStep): Promise<Generation> {
     const { latents } = this.#layout;
-    const { width, height, numInferenceSteps, guidance } = this.#withDefaults(request);
+    const { width, height, numInferenceSteps, guidanceScale, guidance } = this.#withDefaults(request);
     const warnings: string[] = [];
     const startedMs = this.#clock.monotonicMs();
 
-    const prompts = isGuided(guidance) ? [request.negativePrompt ?? "", request.prompt] : [request.prompt];
-    const encoded = await this.#textEncoder.encode(prompts);
+    const encoded = await this.#encode(request, guidance);
     warnings.push(...encoded.warnings);
-    if (request.negativePrompt !== undefined && !isGuided(guidance)) {
-      warnings.push("negative_prompt has no effect while guidance_scale is 1 or less");
-    }
     const encodedMs = this.#clock.monotonicMs();
 
     const size = chooseLatentSize({ width, height, ...latents });
@@ -99,6 +108,7 @@ export class DiffusionPipeline {
       seed: request.seed,
       states: encoded.states,
       guidance,
+      conditions: this.#conditionsOf(request, size),
       onStep,
     });
     const denoisedMs = this.#clock.monotonicMs();
@@ -111,7 +121,7 @@ export class DiffusionPipeline {
     const image = frameImage(drawn, width, height);
     return {
       image,
-      settings: { width, height, numInferenceSteps: steps, guidanceScale: guidance.scale, seed: request.seed },
+      settings: { width, height, numInferenceSteps: steps, guidanceScale, seed: request.seed },
       native: { width: drawn.width, height: drawn.height },
       scheduler: this.#scheduler.name,
       warnings,
@@ -124,19 +134,46 @@ export class DiffusionPipeline {
     };
   }
 
-  #withDefaults(request: GenerationRequest): {
-    width: number;
-    height: number;
-    numInferenceSteps: number;
-    guidance: Guidance;
-  } {
-    const { defaults, latents } = this.#layout;
+  /** The negative prompt first, where there is guidance. */
+  async #encode({ prompt, negativePrompt }: GenerationRequest, guidance: Guidance): Promise<EncodedPrompts> {
+    if (!isGuided(guidance)) {
+      const { states, warnings } = await this.#textEncoder.encode([prompt]);
+      if (negativePrompt === undefined) return { states, warnings };
+      const reason =
+        this.#layout.guidanceLength === undefined ? "while guidance_scale is 1 or less" : "on a model of this kind";
+      return { states, warnings: [...warnings, `negative_prompt has no effect ${reason}`] };
+    }
+    if (negativePrompt !== undefined || !this.#layout.zeroEmptyPrompt) {
+      return this.#textEncoder.encode([negativePrompt ?? "", prompt]);
+    }
+    const { states, warnings } = await this.#textEncoder.encode([prompt]);
+    return { states: [...states.map(toZeroStates), ...states], warnings };
+  }
+
+  #conditionsOf(
+    { guidanceScale = this.#layout.defaults.guidanceScale }: GenerationRequest,
+    size: LatentSize,
+  ): UnetConditions {
+    const { guidanceLength, latents } = this.#layout;
+    const [height, width] = [size.height * latents.pixelsPerLatent, size.width * latents.pixelsPerLatent];
+    return {
+      // Original size, cut nowhere, wanted size: each as height, then width.
+      ...(hasTwoEncoders(this.#layout.kind) && { timeIds: [height, width, 0, 0, height, width] }),
+      ...(guidanceLength !== undefined && { guidanceEmbedding: embedGuidance(guidanceScale, guidanceLength) }),
+    };
+  }
+
+  #withDefaults(request: GenerationRequest): Omit<GenerationSettings, "seed"> & { readonly guidance: Guidance } {
+    const { defaults, latents, guidanceLength } = this.#layout;
     const nativePixels = latents.nativeSide * latents.pixelsPerLatent;
+    const guidanceScale = request.guidanceScale ?? defaults.guidanceScale;
     return {
       width: request.width ?? nativePixels,
       height: request.height ?? nativePixels,
       numInferenceSteps: request.numInferenceSteps ?? defaults.numInferenceSteps,
-      guidance: { scale: request.guidanceScale ?? defaults.guidanceScale, rescale: defaults.guidanceRescale },
+      guidanceScale,
+      // A network that takes the guidance itself needs no second, negative pass.
+      guidance: { scale: guidanceLength === undefined ? guidanceScale : 1, rescale: defaults.guidanceRescale },
     };
   }
 }

@@ -21,11 +21,12 @@ test("loadModelLayout() reads the shipped model", async () => {
     { width: 8, height: 12 },
     { width: 8, height: 14 },
   ];
-  const { name, latents, promptLength, skipUnknownWords, defaults } = await loadModelLayout(shippedModelPath());
+  const { name, kind, latents, encoders, skipUnknownWords, defaults } = await loadModelLayout(shippedModelPath());
   assert.deepEqual(
-    { name, latents, promptLength, skipUnknownWords, defaults },
+    { name, kind, latents, promptLength: encoders[0]?.promptLength, skipUnknownWords, defaults },
     {
       name: "scenes-v1",
+      kind: "sd",
       latents: { channels: 16, nativeSide: 8, pixelsPerLatent: 32, scalingFactor: 1, shiftFactor: 0, trainedSizes },
       promptLength: 24,
       skipUnknownWords: false,
@@ -41,9 +42,9 @@ test("loadModelLayout() reads an export of Stable Diffusion 1.5, which has no ge
   await writeJson(join(exported, "unet", "config.json"), { sample_size: 64, in_channels: 4 });
   await writeJson(join(exported, "vae_decoder", "config.json"), { block_out_channels: [128, 256, 512, 512] });
   await writeJson(join(exported, "text_encoder", "config.json"), { max_position_embeddings: 77 });
-  const { name, latents, promptLength, defaults } = await loadModelLayout(exported);
+  const { name, latents, encoders, defaults } = await loadModelLayout(exported);
   assert.deepEqual(
-    { name, latents, promptLength, defaults },
+    { name, latents, promptLength: encoders[0]?.promptLength, defaults },
     {
       name: basename(exported),
       latents: {
@@ -76,7 +77,11 @@ test("loadModelLayout() says what of the folder cannot be used", async () => {
   await refused("model_index.json", "{", /model_index\.json": it is not readable JSON$/);
   await refused("model_index.json", "[]", /model_index\.json": it is not a JSON object$/);
   await refused("model_index.json", {}, /"_class_name" must be a text, found nothing$/);
-  await refused("model_index.json", { _class_name: "FluxPipeline" }, /it is a FluxPipeline, only StableDiffusion/);
+  await refused(
+    "model_index.json",
+    { _class_name: "FluxPipeline" },
+    /it is a FluxPipeline; supported: StableDiffusionPipeline, Latent/,
+  );
   await refused(
     "unet/config.json",
     { sample_size: "8" },

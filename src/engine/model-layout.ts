@@ -1,22 +1,24 @@
 import { basename, join, resolve } from "node:path";
-import { ConfigurationError } from "../core/errors.ts";
 import { loadConfigFile, loadOptionalConfigFile, type ConfigFile } from "./config-file.ts";
+import { generationDefaultsOf, type GenerationDefaults } from "./generation-defaults.ts";
 import type { LatentSize } from "./latent-size.ts";
+import { embedsGuidance, hasTwoEncoders, modelKindOf, type ModelKind } from "./model-kind.ts";
 
-/** What a request gets when it does not say; from the optional `generation_config.json` of the model. */
-export interface GenerationDefaults {
-  readonly numInferenceSteps: number;
-  readonly guidanceScale: number;
-  /** 0 to 1: how far guided outputs are scaled back (Lin et al., arXiv 2305.08891, section 3.4); 0 is off. */
-  readonly guidanceRescale: number;
+/** One text encoder and the tokenizer that goes with it. */
+export interface EncoderLayout {
+  readonly tokenizer: string;
+  readonly network: string;
+  /** Tokens per prompt. */
+  readonly promptLength: number;
 }
 
 /** A folder in the layout of a diffusers ONNX export, read but not loaded. */
 export interface ModelLayout {
   readonly name: string;
+  readonly kind: ModelKind;
+  /** One, or the two of SDXL. */
+  readonly encoders: readonly EncoderLayout[];
   readonly paths: {
-    readonly tokenizer: string;
-    readonly textEncoder: string;
     readonly unet: string;
     readonly vaeDecoder: string;
   };
@@ -31,40 +33,33 @@ export interface ModelLayout {
     /** The only grids that the model was trained on: in any other it repeats its subject. Empty: any. */
     readonly trainedSizes: readonly LatentSize[];
   };
-  /** Tokens per prompt. */
-  readonly promptLength: number;
+  /** Numbers of the embedding in which the U-Net takes the guidance (LCM); `undefined`: it takes none. */
+  readonly guidanceLength: number | undefined;
+  /** True: an empty negative prompt is zeros instead of what the encoders say of nothing. */
+  readonly zeroEmptyPrompt: boolean;
   /** True: the model has never seen its token for unknown words, so they are left out. */
   readonly skipUnknownWords: boolean;
   readonly defaults: GenerationDefaults;
 }
 
-/** The one shape of pipeline that this engine runs; other classes need other parts. */
-const PIPELINE_CLASSES = /^(?:ORT|Onnx)?StableDiffusionPipeline$/;
-
 /** @throws {ConfigurationError} `configuration_invalid` naming the file, and the key in it, that is missing or unusable */
 export async function loadModelLayout(folder: string): Promise<ModelLayout> {
   const index = await loadConfigFile(join(folder, "model_index.json"));
-  const pipelineClass = index.text("_class_name");
-  if (!PIPELINE_CLASSES.test(pipelineClass)) {
-    throw new ConfigurationError(
-      "configuration_invalid",
-      `Cannot use model "${folder}": it is a ${pipelineClass}, only StableDiffusionPipeline is supported`,
-    );
-  }
   const unet = await loadConfigFile(join(folder, "unet", "config.json"));
   const vae = await loadConfigFile(join(folder, "vae_decoder", "config.json"));
-  const textEncoder = await loadConfigFile(join(folder, "text_encoder", "config.json"));
+  const schedulerConfig = await loadConfigFile(join(folder, "scheduler", "scheduler_config.json"));
+  const kind = modelKindOf(folder, index, unet);
   const generation = await loadOptionalConfigFile(join(folder, "generation_config.json"));
   const nativeSide = unet.number("sample_size");
   return {
     name: index.text("name", basename(resolve(folder))),
+    kind,
+    encoders: await loadEncoders(folder, kind),
     paths: {
-      tokenizer: join(folder, "tokenizer"),
-      textEncoder: join(folder, "text_encoder", "model.onnx"),
       unet: join(folder, "unet", "model.onnx"),
       vaeDecoder: join(folder, "vae_decoder", "model.onnx"),
     },
-    schedulerConfig: await loadConfigFile(join(folder, "scheduler", "scheduler_config.json")),
+    schedulerConfig,
     latents: {
       channels: unet.number("in_channels"),
       nativeSide,
@@ -73,14 +68,26 @@ export async function loadModelLayout(folder: string): Promise<ModelLayout> {
       shiftFactor: vae.number("shift_factor", 0),
       trainedSizes: trainedSizesOf(generation),
     },
-    promptLength: textEncoder.number("max_position_embeddings"),
+    guidanceLength: embedsGuidance(kind) ? unet.number("time_cond_proj_dim") : undefined,
+    zeroEmptyPrompt: hasTwoEncoders(kind) && index.boolean("force_zeros_for_empty_prompt", true),
     skipUnknownWords: generation.boolean("skip_unknown_words", false),
-    defaults: {
-      numInferenceSteps: generation.number("num_inference_steps", 50),
-      guidanceScale: generation.number("guidance_scale", 7.5),
-      guidanceRescale: generation.number("guidance_rescale", 0),
-    },
+    defaults: generationDefaultsOf(kind, schedulerConfig, generation),
   };
+}
+
+async function loadEncoders(folder: string, kind: ModelKind): Promise<EncoderLayout[]> {
+  const suffixes = hasTwoEncoders(kind) ? ["", "_2"] : [""];
+  return Promise.all(
+    suffixes.map(async (suffix) => {
+      const encoder = join(folder, `text_encoder${suffix}`);
+      const config = await loadConfigFile(join(encoder, "config.json"));
+      return {
+        tokenizer: join(folder, `tokenizer${suffix}`),
+        network: join(encoder, "model.onnx"),
+        promptLength: config.number("max_position_embeddings"),
+      };
+    }),
+  );
 }
 
 /** Pairs of width and height, in latents. */

@@ -27,6 +27,11 @@ export interface Network {
   readonly path: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** Takes every input, and gives the one output that is asked for. */
-  run(inputs: Readonly<Record<string, InputTensor>>, output: string): Promise<OutputTensor>;
+  /** Takes every input, and gives the outputs that are asked for, in that order. */
+  run<Names extends readonly string[]>(
+    inputs: Readonly<Record<string, InputTensor>>,
+    ...outputs: Names
+  ): Promise<OutputTensors<Names>>;
 }
+
+export type OutputTensors<Names extends readonly string[]> = { readonly [Index in keyof Names]: OutputTensor };

@@ -4,7 +4,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-web";
 import type * as OnnxRuntimeModule from "onnxruntime-web";
 import { ConfigurationError, isErrno, MCPImageError } from "../core/errors.ts";
 import { fromHalfFloatBits, toHalfFloatBits } from "./half-float.ts";
-import type { InputTensor, Network, OutputTensor, TensorSpec } from "./network.ts";
+import type { InputTensor, Network, OutputTensor, OutputTensors, TensorSpec } from "./network.ts";
 
 /** The module `onnxruntime-web`, wherever it was found. */
 export type OnnxRuntime = typeof OnnxRuntimeModule;
@@ -36,16 +36,18 @@ export async function loadOnnxNetwork(runtime: OnnxRuntime, path: string): Promi
     path,
     inputs,
     outputs: session.outputMetadata.flatMap(toSpec),
-    run: async (feeds, output) => {
+    run: async (feeds, ...outputs) => {
       const tensors = Object.entries(feeds).map(([name, input]): [string, Tensor] => {
         return [name, toTensor(runtime, typeOf.get(name) ?? "float32", input)];
       });
-      const results = await session.run(Object.fromEntries(tensors), [output]).catch((error: unknown) => {
+      const results = await session.run(Object.fromEntries(tensors), outputs).catch((error: unknown) => {
         throw toRunError(path, error);
       });
-      const result = results[output];
-      if (result === undefined) throw new Error(`Network "${path}" has no output "${output}"`);
-      return toOutput(result);
+      return outputs.map((output) => {
+        const result = results[output];
+        if (result === undefined) throw new Error(`Network "${path}" has no output "${output}"`);
+        return toOutput(result);
+      }) as OutputTensors<typeof outputs>;
     },
   };
 }
@@ -91,11 +93,11 @@ function toTensor(runtime: OnnxRuntime, type: string, { shape, values }: InputTe
     case "int64":
       return new runtime.Tensor(
         "int64",
-        BigInt64Array.from(values, (value) => BigInt(Math.round(value))),
+        BigInt64Array.from(values, (value) => BigInt(Math.trunc(value))),
         shape,
       );
     case "int32":
-      return new runtime.Tensor("int32", Int32Array.from(values, Math.round), shape);
+      return new runtime.Tensor("int32", Int32Array.from(values, Math.trunc), shape);
     default:
       throw new ConfigurationError("configuration_invalid", `Cannot feed a network with numbers of type ${type}`);
   }

@@ -5,19 +5,19 @@ import { ConfigFile } from "./config-file.ts";
 import { denoise } from "./denoise.ts";
 import { applyGuidance, isGuided } from "./guidance.ts";
 import { fromHalfFloatBits, toHalfFloatBits } from "./half-float.ts";
-import type { InputTensor, Network, TensorSpec } from "./network.ts";
+import type { InputTensor, Network, OutputTensors, TensorSpec } from "./network.ts";
 import { standardDeviation } from "./sample.ts";
 import { createScheduler } from "./schedulers/create-scheduler.ts";
-import { Unet } from "./unet.ts";
+import { Unet, type UnetQuestion } from "./unet.ts";
 
 const SAMPLE: TensorSpec = { name: "sample", type: "float32", shape: ["batch", 1, "height", "width"] };
 const TIMESTEP: TensorSpec = { name: "timestep", type: "int64", shape: [] };
 const STATES: TensorSpec = { name: "encoder_hidden_states", type: "float32", shape: ["batch", 2, 1] };
-const PROMPTS = [1, 2].map((value) => ({ shape: [1, 2, 1], values: Float32Array.of(value, value) }));
+const PROMPTS = [1, 2].map((value) => ({ tokens: { shape: [1, 2, 1], values: Float32Array.of(value, value) } }));
 
 test("Unet.predict() asks once for all prompts while the grid is small", async () => {
   const network = fakeNetwork([SAMPLE, TIMESTEP, STATES]);
-  const outputs = await new Unet(network).predict(Float32Array.of(1, 2, 3, 4), { width: 2, height: 2 }, 7, PROMPTS);
+  const outputs = await new Unet(network).predict(question(Float32Array.of(1, 2, 3, 4)));
   assert.deepEqual(outputs, [Float32Array.of(10, 20, 30, 40), Float32Array.of(10, 20, 30, 40)]);
   assert.deepEqual(network.calls.map(shapes), [
     { sample: [2, 1, 2, 2], timestep: [], encoder_hidden_states: [2, 2, 1] },
@@ -28,9 +28,9 @@ test("Unet.predict() asks once for all prompts while the grid is small", async (
 
 test("Unet.predict() asks prompt by prompt when the grid is large or the network takes one at a time", async () => {
   const large = fakeNetwork([SAMPLE, TIMESTEP, STATES]);
-  await new Unet(large).predict(new Float32Array(64 * 64), { width: 64, height: 64 }, 7, PROMPTS);
+  await new Unet(large).predict(question(new Float32Array(64 * 64)));
   const single = fakeNetwork([{ ...SAMPLE, shape: [1, 1, 2, 2] }, TIMESTEP, STATES]);
-  await new Unet(single).predict(new Float32Array(4), { width: 2, height: 2 }, 7, PROMPTS);
+  await new Unet(single).predict(question(new Float32Array(4)));
   for (const network of [large, single]) {
     assert.deepEqual(
       network.calls.map((call) => [...(call["encoder_hidden_states"]?.values ?? [])]),
@@ -45,13 +45,29 @@ test("Unet.predict() asks prompt by prompt when the grid is large or the network
 test("Unet.predict() gives the timestep in the shape that the network declares", async () => {
   const shapeOf = async (shape: TensorSpec["shape"]): Promise<readonly number[] | undefined> => {
     const network = fakeNetwork([SAMPLE, { ...TIMESTEP, shape }, STATES]);
-    await new Unet(network).predict(new Float32Array(4), { width: 2, height: 2 }, 7, PROMPTS);
+    await new Unet(network).predict(question(new Float32Array(4)));
     return network.calls[0]?.["timestep"]?.shape;
   };
   assert.deepEqual(await shapeOf([]), []);
   assert.deepEqual(await shapeOf([1]), [1]);
   assert.deepEqual(await shapeOf(["steps"]), [1]);
   assert.deepEqual(await shapeOf(["batch"]), [2]);
+});
+
+test("Unet.predict() tells an SDXL network the pooled prompt and the sizes, and an LCM network its guidance", async () => {
+  const spec = (name: string): TensorSpec => ({ name, type: "float32", shape: ["batch", "size"] });
+  const network = fakeNetwork([SAMPLE, TIMESTEP, STATES, spec("text_embeds"), spec("time_ids"), spec("timestep_cond")]);
+  const pooled = { shape: [1, 2], values: Float32Array.of(5, 6) };
+  await new Unet(network, { hasTextTime: true, hasGuidance: true }).predict({
+    ...question(new Float32Array(4)),
+    prompts: PROMPTS.map((prompt) => ({ ...prompt, pooled })),
+    conditions: { timeIds: [64, 32, 0, 0, 64, 32], guidanceEmbedding: Float32Array.of(0.5) },
+  });
+  const [call = {}] = network.calls;
+  assert.deepEqual(call["text_embeds"], { shape: [2, 2], values: Float32Array.of(5, 6, 5, 6) });
+  assert.deepEqual(call["time_ids"]?.shape, [2, 6]);
+  assert.deepEqual([...(call["time_ids"]?.values ?? [])], [64, 32, 0, 0, 64, 32, 64, 32, 0, 0, 64, 32]);
+  assert.deepEqual(call["timestep_cond"], { shape: [2, 1], values: Float32Array.of(0.5, 0.5) });
 });
 
 test("Unet refuses a network that lacks an input or wants one more, by name", () => {
@@ -139,12 +155,19 @@ function fakeNetwork(inputs: readonly TensorSpec[]): FakeNetwork {
     calls,
     inputs,
     outputs: [{ name: "out_sample", type: "float32", shape: ["batch", 1, "height", "width"] }],
-    run: async (feeds) => {
+    run: async (feeds, ...names) => {
       calls.push(feeds);
-      const sample = feeds["sample"];
-      return { shape: sample?.shape ?? [], values: Float32Array.from(sample?.values ?? [], (value) => value * 10) };
+      const { shape = [], values = [] } = feeds["sample"] ?? {};
+      const output = { shape, values: Float32Array.from(values, (value) => value * 10) };
+      return names.map(() => output) as OutputTensors<typeof names>;
     },
   };
+}
+
+/** A square grid of one channel. */
+function question(sample: Float32Array<ArrayBuffer>): UnetQuestion {
+  const side = Math.sqrt(sample.length);
+  return { sample, size: { width: side, height: side }, timestep: 7, prompts: PROMPTS };
 }
 
 function shapes(call: Readonly<Record<string, InputTensor>>): Record<string, readonly number[]> {

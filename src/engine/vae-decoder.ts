@@ -29,7 +29,7 @@ export class VaeDecoder {
 
   async decode(latents: Sample, size: LatentSize): Promise<RgbImage> {
     const { channels, scalingFactor, shiftFactor } = this.#options;
-    const { shape, values } = await this.#network.run(
+    const [{ shape, values }] = await this.#network.run(
       {
         [this.#input]: {
           shape: [1, channels, size.height, size.width],
