@@ -335,7 +335,7 @@ describe("createMcpHttpHandler()", () => {
     assert.deepEqual(clientIds, [`legacy session:${sessionId}`]);
     const client = await connectMcpHttp(http.url, "modern");
     await client.listTools();
-    assert.deepEqual(new Set(clientIds.slice(1)), new Set(["modern 127.0.0.1"]));
+    assert.deepEqual(new Set(clientIds.slice(1)), new Set(["modern address:127.0.0.1"]));
     await client.close();
   });
 

@@ -14,6 +14,7 @@ import type { AbstractStorage } from "../storage/abstract-storage.ts";
 import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { createPrometheusMetrics } from "../telemetry/metrics.ts";
+import { createAccessPolicy } from "./create-access-policy.ts";
 import { createGenerator, type Generator } from "./create-generator.ts";
 import { createJobRecords, createStorage } from "./create-storage.ts";
 
@@ -75,6 +76,8 @@ export function createApp(settings: Settings, options: AppOptions): App {
   const metrics = createPrometheusMetrics({ version, queue: () => queue, sessions: () => mcp.sessions });
   const generator = overrides.generator ?? createGenerator(settings, metrics);
   const { ttlSeconds } = settings.images;
+  const { auth, trustedProxies } = settings.access;
+  const policy = createAccessPolicy(settings.access);
   const images = new ImageService({
     storage,
     generator: generator.images,
@@ -82,6 +85,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     jobRecords,
     ttlSeconds,
     jobTimeoutSeconds: settings.kserve.timeoutSeconds,
+    policy,
     metrics,
     ...(options.listenOnDemand && { ensureServing: async () => void (await listen()) }),
   });
@@ -102,10 +106,14 @@ export function createApp(settings: Settings, options: AppOptions): App {
     maxSessions: settings.mcp.maxSessions,
     sessionIdleSeconds: settings.mcp.sessionIdleSeconds,
     slowTools: tool.slowTools,
+    toolScopes: tool.toolScopes,
   });
   const http = createHttpServer({
     images,
-    mcp: async (request, response) => mcp.handle(request, response),
+    mcp: async (request, response, exchange) => mcp.handle(request, response, exchange),
+    policy,
+    issuer: auth.mode === "oauth" ? auth.issuer : undefined,
+    trustedProxies,
     metrics,
     metricsPrinter: metrics,
     service: { name: settings.service.name, version },

@@ -3,6 +3,8 @@ import type { FoundSettings } from "./find-settings.ts";
 import { createSettingFault, type SettingFault } from "./setting-fault.ts";
 import { SETTING_NAMES, getSettingDefinition, type SettingName, type SettingValue } from "./settings-table.ts";
 import type {
+  AccessSettings,
+  AuthSettings,
   EndpointSettings,
   KServeAccessSettings,
   S3StorageSettings,
@@ -32,6 +34,7 @@ export function buildSettings(
     else values.set(name, value);
   }
   faults.push(...listMissing(found, values.get("STORAGE_BACKEND") === "s3", requireEndpoint));
+  faults.push(...listMissingForAuth(found, values.get("AUTH_MODE")));
   if (faults.length > 0) return { settings: undefined, faults };
   // Every setting with a default has a value now, and each value came out of the parser of its own name.
   const read: Read = (name) => values.get(name) as SettingValue<typeof name>;
@@ -53,6 +56,17 @@ function listMissing(found: FoundSettings["found"], usesS3: boolean, requireEndp
   return faults;
 }
 
+function listMissingForAuth(found: FoundSettings["found"], mode: unknown): SettingFault[] {
+  const demand = (name: SettingName, rule: string): SettingFault[] =>
+    found.has(name) ? [] : [createSettingFault(name, undefined, rule)];
+  if (mode === "token") return demand("API_KEYS", "must be set when AUTH_MODE is token");
+  if (mode !== "oauth") return [];
+  const audience = found.has("PUBLIC_BASE_URL")
+    ? []
+    : demand("OAUTH_AUDIENCE", "must be set when AUTH_MODE is oauth and PUBLIC_BASE_URL is not set");
+  return [...demand("OAUTH_ISSUER", "must be set when AUTH_MODE is oauth"), ...audience];
+}
+
 function toSettings(read: Read, found: FoundSettings["found"]): Settings {
   const ttlSeconds = read("IMAGE_TTL");
   const hasOwnModel = found.get("KSERVE_MODEL_NAME")?.source !== "default";
@@ -67,6 +81,7 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       allowedOrigins: read("ALLOWED_ORIGINS") ?? [],
       shutdownTimeoutSeconds: read("SHUTDOWN_TIMEOUT"),
     },
+    access: toAccessSettings(read, found.get("AUTH_MODE")?.source !== "default"),
     storage: toStorage(read),
     kserve: {
       endpoint: toEndpoint(read("KSERVE_ENDPOINT")),
@@ -101,6 +116,38 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
     },
     engine: { modelPath: read("MODEL_PATH") },
   };
+}
+
+function toAccessSettings(read: Read, isExplicit: boolean): AccessSettings {
+  return {
+    auth: toAuth(read, isExplicit),
+    sharing: read("IMAGE_SHARING"),
+    trustedProxies: read("TRUSTED_PROXIES") ?? [],
+  };
+}
+
+function toAuth(read: Read, isExplicit: boolean): AuthSettings {
+  const mode = read("AUTH_MODE");
+  switch (mode) {
+    case "none":
+      return { mode, isExplicit };
+    case "token":
+      return { mode, keys: read("API_KEYS") ?? [] };
+    case "oauth":
+      return {
+        mode,
+        issuer: read("OAUTH_ISSUER") ?? "",
+        jwksUrl: read("OAUTH_JWKS_URL"),
+        audience: read("OAUTH_AUDIENCE") ?? toAudience(read("PUBLIC_BASE_URL")),
+        algorithms: read("OAUTH_ALGORITHMS"),
+        clockSkewSeconds: read("OAUTH_CLOCK_SKEW"),
+      };
+  }
+}
+
+/** Clients ask for a token either for the server or for its MCP address. */
+function toAudience(publicBaseUrl: string | undefined): readonly string[] {
+  return publicBaseUrl === undefined ? [] : [publicBaseUrl, `${publicBaseUrl}/`, `${publicBaseUrl}/mcp`];
 }
 
 function toAccess(read: Read, authTokenFile: string | undefined): KServeAccessSettings {

@@ -89,6 +89,14 @@ export function httpUrl(): SettingKind<string> {
   };
 }
 
+/** An http(s) URL as it stands: issuers are compared letter by letter, the slash at the end too. */
+export function issuerUrl(): SettingKind<string> {
+  return {
+    rule: "must be an http or https URL without user information, query and fragment",
+    parse: (value) => (parseHttpUrl(value) === undefined ? undefined : value),
+  };
+}
+
 /** An http(s) URL as with `httpUrl()`, or one reserved word. */
 export function httpUrlOr(word: string): SettingKind<string> {
   const url = httpUrl();
@@ -119,7 +127,8 @@ export function originList(): SettingKind<readonly string[]> {
   });
 }
 
-function list<Item>(rule: string, parseItem: (value: string) => Item | undefined): SettingKind<readonly Item[]> {
+/** Items separated by commas, each once. */
+export function list<Item>(rule: string, parseItem: (value: string) => Item | undefined): SettingKind<readonly Item[]> {
   return {
     rule,
     parse: (value) => {

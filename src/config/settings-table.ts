@@ -1,4 +1,5 @@
 import { DEFAULT_MODEL_NAME, type LogLevel, type ModelProfileName } from "./settings.ts";
+import { algorithmList, apiKeys, audienceList, networkList } from "./access-kinds.ts";
 import { headerMap, hostHeader, parameterMap, parameterNames, serverName, yesOrNo } from "./endpoint-kinds.ts";
 import {
   choice,
@@ -6,6 +7,7 @@ import {
   httpUrl,
   httpUrlOr,
   integer,
+  issuerUrl,
   listenHost,
   originList,
   path,
@@ -16,7 +18,17 @@ import {
 } from "./setting-kinds.ts";
 import { v2Mapping } from "./v2-mapping.ts";
 
-export const SETTING_GROUPS = ["Service", "HTTP", "Storage", "S3", "Model server", "Images", "MCP", "Engine"] as const;
+export const SETTING_GROUPS = [
+  "Service",
+  "HTTP",
+  "Access",
+  "Storage",
+  "S3",
+  "Model server",
+  "Images",
+  "MCP",
+  "Engine",
+] as const;
 
 /** All that is known about one setting: the parser, the documents and `config show` come from here. */
 export interface SettingDefinition<Value = unknown> {
@@ -112,6 +124,64 @@ export const SETTINGS_TABLE = {
     description: "Seconds that accepted work may go on after SIGTERM.",
     kind: integer({ min: 0, max: 3_600 }),
     default: "30",
+  },
+  AUTH_MODE: {
+    group: "Access",
+    description:
+      "Who may call: everybody (`none`), clients with a key of `API_KEYS` (`token`), or those with an access token of `OAUTH_ISSUER` (`oauth`). Setting `none` says that you mean it.",
+    kind: choice(["none", "token", "oauth"]),
+    default: "none",
+  },
+  API_KEYS: {
+    group: "Access",
+    description: "Keys of API clients, for `token`; without scopes a key may generate, read and delete.",
+    kind: apiKeys(),
+    example: "alice:2VvqnQxGQwJqXbXGJ5yD4w,ops:Zk0cYy7oV8wq1m3rQe5tUg:admin",
+    secret: true,
+  },
+  OAUTH_ISSUER: {
+    group: "Access",
+    description: "Issuer of access tokens, for `oauth`: its URL exactly as it stands in the tokens.",
+    kind: issuerUrl(),
+    example: "https://login.example.com/realms/company",
+  },
+  OAUTH_JWKS_URL: {
+    group: "Access",
+    description: "Where the public keys of the issuer are. Unset: where its metadata says.",
+    kind: httpUrl(),
+    example: "https://login.example.com/realms/company/protocol/openid-connect/certs",
+  },
+  OAUTH_AUDIENCE: {
+    group: "Access",
+    description: "What a token must be for, one of these. Unset: `PUBLIC_BASE_URL`, with or without `/mcp`.",
+    kind: audienceList(),
+    example: "https://images.example.com/mcp",
+  },
+  OAUTH_ALGORITHMS: {
+    group: "Access",
+    description: "Algorithms that a token may be signed with.",
+    kind: algorithmList(),
+    default: "RS256,PS256,ES256,EdDSA",
+  },
+  OAUTH_CLOCK_SKEW: {
+    group: "Access",
+    description: "Seconds by which the clocks of issuer and server may differ.",
+    kind: integer({ min: 0, max: 300 }),
+    default: "30",
+  },
+  IMAGE_SHARING: {
+    group: "Access",
+    description:
+      "With authentication, who sees a picture beside its owner and an admin: nobody (`private`), whoever has its URL (`link`), or everybody who may read (`shared`).",
+    kind: choice(["private", "link", "shared"]),
+    default: "private",
+  },
+  TRUSTED_PROXIES: {
+    group: "Access",
+    description:
+      "Proxies whose `X-Forwarded-For` is believed, as addresses or networks; of others it is not, and they count as one client.",
+    kind: networkList(),
+    example: "10.0.0.0/8,fd00::/8",
   },
   STORAGE_BACKEND: {
     group: "Storage",

@@ -1,5 +1,6 @@
 import type { JsonObject } from "../core/json.ts";
 import type { Secret } from "../core/secret.ts";
+import type { ApiKeySetting } from "./access-kinds.ts";
 import type { V2Mapping } from "./v2-mapping.ts";
 
 export type LogLevel = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
@@ -129,10 +130,34 @@ export interface EngineSettings {
   readonly modelPath: string | undefined;
 }
 
+/** Who may call. */
+export type AuthSettings =
+  /** `isExplicit`: the operator said so. */
+  | { readonly mode: "none"; readonly isExplicit: boolean }
+  | { readonly mode: "token"; readonly keys: readonly ApiKeySetting[] }
+  | {
+      readonly mode: "oauth";
+      readonly issuer: string;
+      /** `undefined`: the issuer's metadata tells. */
+      readonly jwksUrl: string | undefined;
+      readonly audience: readonly string[];
+      readonly algorithms: readonly string[];
+      readonly clockSkewSeconds: number;
+    };
+
+export interface AccessSettings {
+  readonly auth: AuthSettings;
+  /** Who sees a picture beside its owner and an admin. */
+  readonly sharing: "private" | "link" | "shared";
+  /** Addresses and networks. */
+  readonly trustedProxies: readonly string[];
+}
+
 /** Everything that the environment and `.env` decide, parsed and checked. */
 export interface Settings {
   readonly service: ServiceSettings;
   readonly http: HttpSettings;
+  readonly access: AccessSettings;
   readonly storage: StorageSettings;
   readonly kserve: KServeSettings;
   readonly mcp: McpSettings;

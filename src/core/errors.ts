@@ -65,6 +65,24 @@ export const ERROR_TABLE = {
     publicMessage: "This operation is not allowed for this client",
     remedy: "Deleting and cleaning up answer loopback clients only while no authentication is configured.",
   },
+  unauthorized: {
+    httpStatus: 401,
+    retryable: false,
+    publicMessage: "A valid token is needed: Authorization: Bearer <token>",
+    remedy: "Send a key of API_KEYS, or an access token of OAUTH_ISSUER for this server; never in the address.",
+  },
+  insufficient_scope: {
+    httpStatus: 403,
+    retryable: false,
+    publicMessage: "The token does not allow this",
+    remedy: "Get a token with the scope that details.required_scope names, or add it to the key in API_KEYS.",
+  },
+  authorization_unavailable: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "Tokens cannot be checked now",
+    remedy: "Check that OAUTH_ISSUER or OAUTH_JWKS_URL can be reached from the server.",
+  },
   forbidden_host: {
     httpStatus: 403,
     retryable: false,

@@ -21,6 +21,12 @@ export function toBasePath(publicBaseUrl: string | undefined): string {
   return publicBaseUrl === undefined ? "" : new URL(publicBaseUrl).pathname.replace(/\/+$/, "");
 }
 
+/** Where the metadata of the MCP resource is: its path stands behind the well-known one (RFC 9728, section 3.1). */
+export function toResourceMetadataUrl(baseUrl: string): string {
+  const { origin, pathname } = new URL(`${baseUrl}/mcp`);
+  return `${origin}/.well-known/oauth-protected-resource${pathname}`;
+}
+
 function toUrlHost(host: string): string {
   if (ANY_ADDRESS.has(host)) return "localhost";
   return isIPv6(host) ? `[${host.replace("%", "%25")}]` : host;

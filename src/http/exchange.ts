@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Caller } from "../access/principal.ts";
 import type { Answer } from "./answer.ts";
 import { isLoopbackAddress } from "./host-name.ts";
 import { ANSWER_HEADERS, toCorsHeaders } from "./response-headers.ts";
@@ -15,14 +16,21 @@ export class Exchange {
   readonly headers: IncomingHttpHeaders;
   /** The origin to which the answer may be shown, once the guard has let it pass. */
   allowedOrigin: string | undefined = undefined;
+  /** Who asks: may do nothing until the policy has found it out. */
+  caller: Caller;
   readonly #state: ServerState;
 
-  constructor(request: IncomingMessage, response: ServerResponse, requestId: string, state: ServerState) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { requestId, state, caller }: { requestId: string; state: ServerState; caller: Caller },
+  ) {
     this.request = request;
     this.response = response;
     this.requestId = requestId;
     this.method = request.method ?? "GET";
     this.headers = request.headers;
+    this.caller = caller;
     this.#state = state;
   }
 

@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
+import { AccessPolicy } from "../access/access-policy.ts";
+import { ClientAddress } from "../access/client-address.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { ImageService } from "../images/image-service.ts";
 import { PictureConverter } from "../images/picture-converter.ts";
 import { getLogger } from "../logging/logger.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
-import { toBasePath, toBaseUrl, type ListenAddress } from "./base-url.ts";
+import { toBasePath, toBaseUrl, toResourceMetadataUrl, type ListenAddress } from "./base-url.ts";
 import { answerBrokenRequest } from "./broken-request.ts";
 import { HealthMonitor, type HealthChecks } from "./health-monitor.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./http-limits.ts";
@@ -23,6 +25,12 @@ export interface HttpServerOptions extends GuardSettings {
   readonly images: ImageService;
   readonly mcp: McpHandler;
   readonly health: HealthChecks;
+  /** Who may do what; the same one as that of `images`. Default: everybody everything. */
+  readonly policy?: AccessPolicy;
+  /** Who gives out access tokens, for clients that have none. */
+  readonly issuer?: string | undefined;
+  /** Whose `X-Forwarded-For` is believed. Default: nobody's. */
+  readonly trustedProxies?: readonly string[];
   readonly service: ServiceIdentity;
   /** Makes thumbnails; default one that loads the optional package sharp on first use. */
   readonly converter?: Pick<PictureConverter, "convert">;
@@ -60,8 +68,18 @@ const DEFAULT_CLOSE_TIMEOUT_MS = 10_000;
 const IDLE_CHECK_MS = 250;
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { images, mcp, service, publicBaseUrl, clock = systemClock, random = systemRandom } = options;
-  const { metrics = noMetrics, converter = new PictureConverter() } = options;
+  const {
+    images,
+    mcp,
+    service,
+    publicBaseUrl,
+    issuer,
+    policy = new AccessPolicy(),
+    clock = systemClock,
+    random = systemRandom,
+    metrics = noMetrics,
+    converter = new PictureConverter(),
+  } = options;
   const limits: HttpLimits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const state = new ServerState();
   const basePath = toBasePath(publicBaseUrl);
@@ -82,21 +100,25 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     cacheMs: limits.healthCacheMs,
     timeoutMs: limits.healthTimeoutMs,
   });
-  const pictures = new PictureRoute({ cache, images, clock, metrics });
+  const pictures = new PictureRoute({ cache, images, policy, clock, metrics });
   const handle = createRequestHandler({
     guard: new RequestGuard(options),
     router: new Router(),
+    policy,
+    clientAddress: new ClientAddress(options.trustedProxies ?? []),
+    resourceMetadataUrl: () => (issuer === undefined ? undefined : toResourceMetadataUrl(baseUrl())),
     pictures,
     thumbnails: new ThumbnailRoute({
       cache,
       pictures,
       converter,
       metrics,
-      clock,
       maxBytes: limits.thumbnailCacheBytes,
     }),
     handlers: createRouteHandlers({
       images,
+      policy,
+      issuer,
       cache,
       health,
       metricsPrinter: options.metricsPrinter,

@@ -1,4 +1,5 @@
 import { IMAGE_FORMATS } from "../core/image-format.ts";
+import { ownerOf } from "../images/owner.ts";
 import type { ImageRecord } from "../storage/abstract-storage.ts";
 import type { Validators } from "./conditions.ts";
 import { PICTURE_HEADERS, type HeaderList } from "./response-headers.ts";
@@ -6,6 +7,8 @@ import { PICTURE_HEADERS, type HeaderList } from "./response-headers.ts";
 /** What HTTP says of a picture beside its bytes, made once and kept with it. */
 export interface PictureHead extends Validators {
   readonly sha256: string;
+  /** Who made the picture; `undefined` when nobody had to say who they were. */
+  readonly owner: string | undefined;
   /** Without the dot; the only one that the picture answers to. */
   readonly extension: string;
   /** `Infinity` when the picture never expires. */
@@ -26,6 +29,7 @@ export function toPictureHead(record: ImageRecord, expiresAtMs: number | undefin
   const etag = `"${record.sha256}"`;
   return {
     sha256: record.sha256,
+    owner: ownerOf(record),
     etag,
     lastModified,
     lastModifiedMs,
@@ -42,8 +46,8 @@ export function toPictureHead(record: ImageRecord, expiresAtMs: number | undefin
   };
 }
 
-/** How long a cache may keep the picture: never longer than it is kept here. */
-export function toCacheControl({ expiresAtMs }: PictureHead, nowMs: number): string {
+/** How long which caches may keep the picture: never longer than it is kept here. */
+export function toCacheControl({ expiresAtMs }: PictureHead, nowMs: number, scope: "public" | "private"): string {
   const seconds = Math.floor((expiresAtMs - nowMs) / 1000);
-  return `public, max-age=${Math.max(0, Math.min(seconds, NEVER_SECONDS))}, immutable`;
+  return `${scope}, max-age=${Math.max(0, Math.min(seconds, NEVER_SECONDS))}, immutable`;
 }

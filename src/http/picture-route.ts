@@ -1,3 +1,5 @@
+import type { AccessPolicy } from "../access/access-policy.ts";
+import { hasScope } from "../access/principal.ts";
 import type { Clock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
@@ -13,7 +15,8 @@ import { toCacheControl, type PictureHead } from "./picture-head.ts";
 
 export interface PictureRouteOptions {
   readonly cache: PictureCache;
-  readonly images: Pick<ImageService, "findPending">;
+  readonly images: Pick<ImageService, "for">;
+  readonly policy: AccessPolicy;
   readonly metrics: Metrics;
   readonly clock: Clock;
 }
@@ -57,13 +60,15 @@ export function decode(text: string): string {
  */
 export class PictureRoute {
   readonly #cache: PictureCache;
-  readonly #images: Pick<ImageService, "findPending">;
+  readonly #images: Pick<ImageService, "for">;
+  readonly #policy: AccessPolicy;
   readonly #metrics: Metrics;
   readonly #clock: Clock;
 
-  constructor({ cache, images, metrics, clock }: PictureRouteOptions) {
+  constructor({ cache, images, policy, metrics, clock }: PictureRouteOptions) {
     this.#cache = cache;
     this.#images = images;
+    this.#policy = policy;
     this.#metrics = metrics;
     this.#clock = clock;
   }
@@ -71,7 +76,7 @@ export class PictureRoute {
   /** Answers from memory. False when the picture is not there, so that `serve` must be called. */
   serveFromMemory(exchange: Exchange, name: PictureName): boolean {
     const hit = this.#cache.getFresh(name.imageId);
-    if (hit === undefined || !hasRightName(name, hit.head)) return false;
+    if (hit === undefined || !this.isAnswer(exchange, name, hit.head)) return false;
     const { method, headers } = exchange;
     const outcome: Outcome = hasConditions(headers) ? evaluateConditions(method, headers, hit.head) : { kind: "full" };
     if (outcome.kind !== "full" && outcome.kind !== "partial" && outcome.kind !== "not_modified") return false;
@@ -85,8 +90,8 @@ export class PictureRoute {
     const { method, headers } = exchange;
     if (method === "HEAD" || hasConditions(headers)) {
       const head = await this.#cache.loadHead(imageId);
-      if (head === undefined) return this.#answerMissing(imageId);
-      if (!hasRightName(name, head)) return this.#refuse("image_not_found");
+      if (head === undefined) return this.#answerMissing(exchange, imageId);
+      if (!this.isAnswer(exchange, name, head)) return this.#refuse("image_not_found");
       const outcome = evaluateConditions(method, headers, head);
       switch (outcome.kind) {
         case "precondition_failed":
@@ -104,16 +109,27 @@ export class PictureRoute {
       }
     }
     const found = await this.#cache.load(imageId);
-    if (found === undefined) return this.#answerMissing(imageId);
-    if (!hasRightName(name, found.head)) return this.#refuse("image_not_found");
+    if (found === undefined) return this.#answerMissing(exchange, imageId);
+    if (!this.isAnswer(exchange, name, found.head)) return this.#refuse("image_not_found");
     this.#write(exchange, found.head, evaluateConditions(method, headers, found.head), found.imageData);
     return undefined;
+  }
+
+  /** A picture that the caller may not see is not there. */
+  isAnswer({ caller }: Exchange, { extension }: PictureName, head: PictureHead): boolean {
+    if (extension !== undefined && extension !== head.extension) return false;
+    return this.#policy.opensPictures || this.#policy.maySee(caller.principal, head.owner);
+  }
+
+  /** What caches may do with the picture, or with another form of it. */
+  toCacheControl(head: PictureHead): string {
+    return toCacheControl(head, this.#clock.nowMs(), this.#policy.isOpen ? "public" : "private");
   }
 
   #write(exchange: Exchange, head: PictureHead, outcome: Outcome, imageData?: Buffer): void {
     const { response } = exchange;
     const headers = exchange.toHeaders();
-    headers.push("Cache-Control", toCacheControl(head, this.#clock.nowMs()), ...head.sharedHeaders);
+    headers.push("Cache-Control", this.toCacheControl(head), ...head.sharedHeaders);
     if (outcome.kind === "not_modified") {
       this.#metrics.imageServed(304);
       response.writeHead(304, headers);
@@ -137,8 +153,10 @@ export class PictureRoute {
   }
 
   /** A picture that is not stored may be on its way. */
-  async #answerMissing(imageId: ImageId): Promise<Answer> {
-    const pending = await this.#images.findPending(imageId);
+  async #answerMissing({ caller }: Exchange, imageId: ImageId): Promise<Answer> {
+    // What is told of it is its metadata, which a link alone does not open.
+    const isStranger = !this.#policy.isOpen && !hasScope(caller.principal, "images:read");
+    const pending = isStranger ? undefined : await this.#images.for(caller).findPending(imageId);
     if (pending === undefined) return this.#refuse("image_not_found");
     const answer = toPendingAnswer(pending);
     this.#metrics.imageServed(answer.status);
@@ -150,8 +168,4 @@ export class PictureRoute {
     this.#metrics.imageServed(answer.status);
     return answer;
   }
-}
-
-function hasRightName({ extension }: PictureName, head: PictureHead): boolean {
-  return extension === undefined || extension === head.extension;
 }

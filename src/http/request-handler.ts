@@ -1,7 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { lackOf, type AccessPolicy } from "../access/access-policy.ts";
+import { BASIC_CHALLENGE, toChallenge } from "../access/challenge.ts";
+import type { ClientAddress } from "../access/client-address.ts";
+import { toCaller, UNNAMED, type Caller, type Principal } from "../access/principal.ts";
 import { MCPImageError, toMcpImageError, type ErrorCode } from "../core/errors.ts";
 import { parseImageId } from "../core/image-id.ts";
 import type { Random } from "../core/random.ts";
+import type { Scope } from "../core/scope.ts";
 import { getLogger, withLogFields } from "../logging/logger.ts";
 import { toErrorAnswer, type Answer } from "./answer.ts";
 import { Exchange } from "./exchange.ts";
@@ -10,17 +15,32 @@ import type { RequestGuard } from "./request-guard.ts";
 import { stripBasePath, toRequestTarget } from "./request-target.ts";
 import { toPreflightHeaders } from "./response-headers.ts";
 import type { AnsweredRoute, RouteHandler } from "./route-handlers.ts";
-import type { RouteName } from "./route-table.ts";
+import { ROUTES, type Route, type RouteName } from "./route-table.ts";
 import type { MatchedPath, Router } from "./router.ts";
 import type { ServerState } from "./server-state.ts";
 import { parseFormatQuery, parseThumbnailQuery } from "./thumbnail-query.ts";
 import type { ThumbnailRoute } from "./thumbnail-route.ts";
 
+/** What the MCP side is told of a request. */
+export interface McpExchange {
+  readonly caller: Caller;
+  /** `WWW-Authenticate` for a caller who lacks this scope. */
+  readonly challenge: (scope: Scope) => string | undefined;
+}
+
 /** Answers MCP over HTTP; writes the response itself. */
-export type McpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+export type McpHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  exchange: McpExchange,
+) => void | Promise<void>;
 
 export interface RequestHandlerOptions {
   readonly guard: RequestGuard;
+  readonly policy: AccessPolicy;
+  readonly clientAddress: ClientAddress;
+  /** Where a client learns how to get a token; `undefined` where tokens are not got but given. */
+  readonly resourceMetadataUrl: () => string | undefined;
   readonly router: Router;
   readonly pictures: PictureRoute;
   readonly thumbnails: ThumbnailRoute;
@@ -36,6 +56,8 @@ type OwnWriter = Exclude<RouteName, AnsweredRoute>;
 
 const logger = getLogger("http");
 const ID_START_BYTES = 9;
+/** Before anybody has said who they are. */
+const STRANGER: Principal = { id: undefined, scopes: new Set() };
 
 /** The one entry of every request: guard, then the picture path, then the routes. */
 export function createRequestHandler(options: RequestHandlerOptions): RequestListener {
@@ -54,7 +76,7 @@ class RequestHandler {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
-    const exchange = new Exchange(request, response, this.#idStart + (this.#count++).toString(36), this.#options.state);
+    const exchange = this.#toExchange(request, response);
     const { authority, path, query } = toRequestTarget(request.url ?? "");
     const refusal = this.#check(exchange, authority);
     if (refusal !== undefined) {
@@ -64,8 +86,9 @@ class RequestHandler {
     }
     const localPath = stripBasePath(path, this.#options.basePath);
     const picture = isRead(exchange) ? toPictureName(path, localPath) : undefined;
-    const isPlain = query === "" && !exchange.hasBody;
-    if (picture !== undefined && isPlain && this.#options.pictures.serveFromMemory(exchange, picture)) {
+    // Whoever must say who they are waits for the policy first.
+    const isQuick = query === "" && !exchange.hasBody && this.#options.policy.isOpen;
+    if (picture !== undefined && isQuick && this.#options.pictures.serveFromMemory(exchange, picture)) {
       logEnd(exchange, path);
       return;
     }
@@ -78,6 +101,25 @@ class RequestHandler {
       }
       logEnd(exchange, path);
     });
+  }
+
+  #toExchange(request: IncomingMessage, response: ServerResponse): Exchange {
+    const { state, policy, clientAddress } = this.#options;
+    const address = clientAddress.find(request.socket.remoteAddress, request.headers["x-forwarded-for"]);
+    return new Exchange(request, response, {
+      requestId: this.#idStart + (this.#count++).toString(36),
+      state,
+      caller: toCaller(policy.isOpen ? UNNAMED : STRANGER, address),
+    });
+  }
+
+  /** Finds out who asks, and refuses who may not. */
+  async #authorize(exchange: Exchange, access: Route["access"]): Promise<void> {
+    const { policy } = this.#options;
+    if (policy.isOpen || access === "public") return;
+    const principal = await policy.authenticate(exchange.headers.authorization);
+    exchange.caller = toCaller(principal, exchange.caller.limitId);
+    if (access !== "signed_in") policy.require(principal, access);
   }
 
   #check(exchange: Exchange, authority: string | undefined): ErrorCode | undefined {
@@ -102,7 +144,7 @@ class RequestHandler {
   }
 
   async #route(exchange: Exchange, { path, localPath, query, picture }: Target): Promise<Answer | undefined> {
-    const { router, pictures, thumbnails, handlers, maxBodyBytes } = this.#options;
+    const { router, pictures, thumbnails, handlers, maxBodyBytes, policy } = this.#options;
     const matched = (localPath === undefined ? undefined : router.match(localPath)) ?? router.match(path);
     if (matched === undefined) throw new MCPImageError("not_found", "No route has this path");
     if (exchange.method === "OPTIONS") return toOptionsAnswer(exchange, matched);
@@ -110,9 +152,12 @@ class RequestHandler {
     if (name === undefined) {
       return toErrorAnswer(new MCPImageError("method_not_allowed", "No route has this method"), toAllow(matched));
     }
+    const isPicture = name === "getImage" || name === "getThumbnail";
+    if (!isPicture || !policy.opensPictures) await this.#authorize(exchange, accessOf(name, exchange));
     if (isMcp(name)) {
       exchange.handOver();
-      await this.#options.mcp(exchange.request, exchange.response);
+      const challenge = (scope: Scope): string | undefined => this.#toChallenge(lackOf(scope));
+      await this.#options.mcp(exchange.request, exchange.response, { caller: exchange.caller, challenge });
       return undefined;
     }
     if (Number(exchange.headers["content-length"] ?? 0) > maxBodyBytes) {
@@ -126,9 +171,9 @@ class RequestHandler {
     if (name !== "getImage") return handlers[name]({ exchange, imageId: matched.imageId, query });
     if (picture === undefined) throw unknownId();
     const conversion = parseFormatQuery(query);
-    return conversion === undefined
-      ? pictures.serve(exchange, picture)
-      : thumbnails.serve(exchange, picture, conversion);
+    if (conversion !== undefined) return thumbnails.serve(exchange, picture, conversion);
+    if (!policy.isOpen && !exchange.hasBody && pictures.serveFromMemory(exchange, picture)) return undefined;
+    return pictures.serve(exchange, picture);
   }
 
   #fail(exchange: Exchange, error: unknown): void {
@@ -136,7 +181,19 @@ class RequestHandler {
     if (failure.httpStatus >= 500) logger[failure.retryable ? "warn" : "error"]("request_failed", { error: failure });
     const { response } = exchange;
     if (response.headersSent) response.destroy();
-    else exchange.send(toErrorAnswer(failure));
+    else exchange.send(toErrorAnswer(failure, this.#toChallengeHeaders(exchange, failure)));
+  }
+
+  #toChallengeHeaders({ headers }: Exchange, error: MCPImageError): string[] {
+    const challenge = this.#toChallenge(error);
+    if (challenge === undefined) return [];
+    // A browser then asks its user, whose password is the token.
+    const isPage = error.code === "unauthorized" && headers.accept?.includes("text/html") === true;
+    return ["WWW-Authenticate", challenge, ...(isPage ? ["WWW-Authenticate", BASIC_CHALLENGE] : [])];
+  }
+
+  #toChallenge(error: MCPImageError): string | undefined {
+    return toChallenge(error, this.#options.resourceMetadataUrl());
   }
 }
 
@@ -150,6 +207,12 @@ interface Target {
 
 function unknownId(): MCPImageError {
   return new MCPImageError("image_not_found", "The id is none of ours");
+}
+
+/** The start page shows pictures to browsers, and links alone to others. */
+function accessOf(name: RouteName, { headers }: Exchange): Route["access"] {
+  if (name === "getIndex" && headers.accept?.includes("text/html") === true) return "images:read";
+  return ROUTES[name].access;
 }
 
 function isRead({ method }: Exchange): boolean {

@@ -1,6 +1,8 @@
+import type { AccessPolicy } from "../access/access-policy.ts";
 import type { Clock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
 import { parseImageId, type ImageId } from "../core/image-id.ts";
+import { SCOPES } from "../core/scope.ts";
 import type { ImageService } from "../images/image-service.ts";
 import { toJsonAnswer, toTextAnswer, type Answer } from "./answer.ts";
 import { toDocsPage } from "./docs-page.ts";
@@ -40,10 +42,10 @@ export type RouteHandler = (request: RouteRequest) => Answer | Promise<Answer>;
 export type AnsweredRoute = Exclude<RouteName, "getImage" | "getThumbnail" | "postMcp" | "getMcp" | "deleteMcp">;
 
 export interface RouteHandlersOptions {
-  readonly images: Pick<
-    ImageService,
-    "getMetadata" | "findPending" | "listImages" | "deleteImage" | "cleanupExpired" | "ttlSeconds"
-  >;
+  readonly images: Pick<ImageService, "for" | "cleanupExpired" | "ttlSeconds">;
+  readonly policy: AccessPolicy;
+  /** Who gives out access tokens; `undefined` where nobody does. */
+  readonly issuer: string | undefined;
   readonly cache: Pick<PictureCache, "forget">;
   readonly health: Pick<HealthMonitor, "getReport">;
   /** `undefined`: `/metrics` is not there. */
@@ -57,39 +59,47 @@ export interface RouteHandlersOptions {
 }
 
 export function createRouteHandlers(options: RouteHandlersOptions): Record<AnsweredRoute, RouteHandler> {
-  const { images, cache, health, metricsPrinter, service, state, clock, baseUrl, basePath } = options;
+  const { images, policy, issuer, cache, health, metricsPrinter, service, state, clock, baseUrl, basePath } = options;
+  /** Where nobody says who they are, such things are for whoever is at the machine. */
+  const requireOperator = ({ isFromThisMachine }: Exchange): void => {
+    if (!policy.isOpen || isFromThisMachine) return;
+    throw new MCPImageError("forbidden", "The client is not on this machine", {
+      publicMessage: "Only clients on the server's own machine may do this",
+    });
+  };
   const gallery = new GalleryRoutes({
     images,
     serviceName: service.name,
     baseUrl,
     basePath,
-    mayChange: (exchange) => exchange.isFromThisMachine,
+    mayChange: (exchange) => !policy.isOpen || exchange.isFromThisMachine,
   });
   return {
-    listImages: async ({ query }) => {
+    listImages: async ({ exchange, query }) => {
       const listQuery = parseListQuery(query);
-      const { images: page, nextCursor } = await images.listImages(listQuery);
+      const { images: page, nextCursor } = await images.for(exchange.caller).listImages(listQuery);
       const next = nextCursor === undefined ? undefined : toNextQuery(listQuery, nextCursor);
       return toJsonAnswer(page, 200, next === undefined ? [] : ["Link", `<${baseUrl()}/images/?${next}>; rel="next"`]);
     },
-    getImageMetadata: async ({ imageId }) => {
+    getImageMetadata: async ({ exchange, imageId }) => {
       const id = requireKnownForm(imageId);
-      const metadata = await images.getMetadata(id);
+      const mine = images.for(exchange.caller);
+      const metadata = await mine.getMetadata(id);
       if (metadata !== undefined) return toJsonAnswer(metadata);
-      const pending = await images.findPending(id);
+      const pending = await mine.findPending(id);
       if (pending === undefined) throw notFound();
       return toPendingAnswer(pending);
     },
     deleteImage: async ({ exchange, imageId }) => {
-      requireThisMachine(exchange);
+      requireOperator(exchange);
       const id = requireKnownForm(imageId);
-      const isDeleted = await images.deleteImage(id);
+      const isDeleted = await images.for(exchange.caller).deleteImage(id);
       cache.forget(id);
       if (!isDeleted) throw notFound();
       return toJsonAnswer({ message: "Image deleted", image_id: id, deleted: true });
     },
     cleanupImages: async ({ exchange }) => {
-      requireThisMachine(exchange);
+      requireOperator(exchange);
       const deletedCount = await images.cleanupExpired();
       return toJsonAnswer({
         message: `${deletedCount} expired images deleted`,
@@ -110,6 +120,16 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
     getMetrics: async () => {
       if (metricsPrinter === undefined) throw new MCPImageError("not_found", "Nobody prints metrics");
       return toTextAnswer(await metricsPrinter.print(), metricsPrinter.contentType);
+    },
+    getResourceMetadata: () => {
+      if (issuer === undefined) throw new MCPImageError("not_found", "Nobody gives out access tokens");
+      return toJsonAnswer({
+        resource: `${baseUrl()}/mcp`,
+        authorization_servers: [issuer],
+        scopes_supported: SCOPES,
+        bearer_methods_supported: ["header"],
+        resource_name: service.name,
+      });
     },
     getOpenApi: () => toJsonAnswer(toOpenApi({ service, baseUrl: baseUrl() })),
     getDocs: () => toDocsPage({ service, basePath }),
@@ -135,13 +155,6 @@ function requireKnownForm(segment: string): ImageId {
   const parsed = parseImageId(decode(segment));
   if (parsed === undefined) throw notFound();
   return parsed.id;
-}
-
-function requireThisMachine({ isFromThisMachine }: Exchange): void {
-  if (isFromThisMachine) return;
-  throw new MCPImageError("forbidden", "The client is not on this machine", {
-    publicMessage: "Only clients on the server's own machine may do this",
-  });
 }
 
 function notFound(): MCPImageError {

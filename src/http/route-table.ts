@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
+import type { Scope } from "../core/scope.ts";
 import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_SEARCHED_RECORDS } from "../storage/abstract-storage.ts";
 import { MAX_TEXT_CHARACTERS } from "../storage/find-query.ts";
 
@@ -21,6 +22,8 @@ export interface Route {
   readonly summary: string;
   readonly tag: "Pictures" | "Gallery" | "MCP" | "Operation" | "Documentation";
   readonly query?: z.ZodObject;
+  /** What a caller needs where callers must say who they are; `signed_in`: any valid token. */
+  readonly access: Scope | "public" | "signed_in";
   readonly success: RouteSuccess;
   /** What it answers when the thing is not there yet. */
   readonly pending?: RouteSuccess;
@@ -92,6 +95,7 @@ export const ROUTES = {
     query: z.object({
       format: convertedFormat.optional().describe("Converts the picture when it is stored in another format"),
     }),
+    access: "images:read",
     success: { status: 200, description: "The bytes exactly as they were stored", contentTypes: PICTURE_TYPES },
     pending: PENDING,
     errors: [
@@ -110,6 +114,7 @@ export const ROUTES = {
     path: "/images/{image_id}/thumbnail",
     summary: "The picture made smaller, its proportions kept; never made larger.",
     tag: "Pictures",
+    access: "images:read",
     query: z.object({
       size: z
         .union(THUMBNAIL_SIZES.map((size) => z.literal(size)))
@@ -132,6 +137,7 @@ export const ROUTES = {
     path: "/images/",
     summary: "What is stored, newest first, without what has expired. The Link header leads to the next page.",
     tag: "Pictures",
+    access: "images:read",
     query: listQuerySchema,
     success: {
       status: 200,
@@ -146,6 +152,7 @@ export const ROUTES = {
     path: "/images/{image_id}/metadata",
     summary: "What is known of a picture.",
     tag: "Pictures",
+    access: "images:read",
     success: { status: 200, description: "Its metadata", contentTypes: JSON_ONLY, schema: imageMetadataSchema },
     pending: PENDING,
     errors: ["image_not_found", "generation_failed"],
@@ -153,8 +160,10 @@ export const ROUTES = {
   deleteImage: {
     method: "DELETE",
     path: "/images/{image_id}",
-    summary: "Deletes a picture, or ends the job that draws it. For clients on this machine only.",
+    summary:
+      "Deletes a picture, or ends the job that draws it: for its owner or an admin; without authentication for clients on this machine only.",
     tag: "Pictures",
+    access: "images:delete",
     success: {
       status: 200,
       description: "It is deleted",
@@ -166,8 +175,9 @@ export const ROUTES = {
   cleanupImages: {
     method: "POST",
     path: "/images/cleanup",
-    summary: "Deletes what has expired, now. For clients on this machine only.",
+    summary: "Deletes what has expired, now. Without authentication for clients on this machine only.",
     tag: "Pictures",
+    access: "images:admin",
     success: {
       status: 200,
       description: "It is done",
@@ -185,6 +195,7 @@ export const ROUTES = {
     path: "/mcp",
     summary: "MCP over streamable HTTP.",
     tag: "MCP",
+    access: "signed_in",
     success: { status: 200, description: "JSON-RPC", contentTypes: ["application/json", "text/event-stream"] },
     errors: [],
   },
@@ -193,6 +204,7 @@ export const ROUTES = {
     path: "/mcp",
     summary: "The stream of an MCP session of protocol 2025-11-25.",
     tag: "MCP",
+    access: "signed_in",
     success: { status: 200, description: "Server-sent events", contentTypes: ["text/event-stream"] },
     errors: [],
   },
@@ -201,6 +213,7 @@ export const ROUTES = {
     path: "/mcp",
     summary: "Ends an MCP session of protocol 2025-11-25.",
     tag: "MCP",
+    access: "signed_in",
     success: { status: 200, description: "It is ended", contentTypes: [] },
     errors: [],
   },
@@ -209,6 +222,7 @@ export const ROUTES = {
     path: "/health",
     summary: "How the parts are. Always 200, from a report that is a few seconds old at most.",
     tag: "Operation",
+    access: "public",
     success: {
       status: 200,
       description: "A word for each part",
@@ -227,6 +241,7 @@ export const ROUTES = {
     path: "/livez",
     summary: "Whether the process answers. Looks at nothing outside.",
     tag: "Operation",
+    access: "public",
     success: {
       status: 200,
       description: "It does",
@@ -240,6 +255,7 @@ export const ROUTES = {
     path: "/readyz",
     summary: "Whether to send clients here: 503 while the storage fails or the server shuts down.",
     tag: "Operation",
+    access: "public",
     success: {
       status: 200,
       description: "Ready. The state of the model server is told, and changes nothing.",
@@ -257,14 +273,36 @@ export const ROUTES = {
     path: "/metrics",
     summary: "Metrics in the text format of Prometheus.",
     tag: "Operation",
+    access: "images:admin",
     success: { status: 200, description: "Metrics", contentTypes: ["text/plain"] },
     errors: [],
+  },
+  getResourceMetadata: {
+    method: "GET",
+    path: "/.well-known/oauth-protected-resource",
+    summary: "Where to get an access token for this server (RFC 9728); also with `/mcp` behind it. Only with OAuth.",
+    tag: "Operation",
+    access: "public",
+    success: {
+      status: 200,
+      description: "The issuer and the scopes",
+      contentTypes: JSON_ONLY,
+      schema: z.object({
+        resource: z.string(),
+        authorization_servers: z.array(z.string()),
+        scopes_supported: z.array(z.string()),
+        bearer_methods_supported: z.array(z.string()),
+        resource_name: z.string(),
+      }),
+    },
+    errors: ["not_found"],
   },
   getOpenApi: {
     method: "GET",
     path: "/openapi.json",
     summary: "This API as OpenAPI 3.1.",
     tag: "Documentation",
+    access: "public",
     success: { status: 200, description: "OpenAPI 3.1", contentTypes: JSON_ONLY },
     errors: [],
   },
@@ -273,6 +311,7 @@ export const ROUTES = {
     path: "/docs",
     summary: "This API for people.",
     tag: "Documentation",
+    access: "public",
     success: { status: 200, description: "A page", contentTypes: ["text/html"] },
     errors: [],
   },
@@ -281,6 +320,7 @@ export const ROUTES = {
     path: "/",
     summary: "The gallery for browsers; for others, JSON that tells where the parts of this server are.",
     tag: "Gallery",
+    access: "public",
     query: z.object({
       cursor: z.string().optional().describe("Where the page begins; take it from the Link header of the page before"),
     }),
@@ -292,6 +332,7 @@ export const ROUTES = {
     path: "/gallery/{image_id}",
     summary: "One picture with everything that is known of it, as a page.",
     tag: "Gallery",
+    access: "images:read",
     success: { status: 200, description: "A page", contentTypes: ["text/html"] },
     errors: ["image_not_found"],
   },
@@ -300,6 +341,7 @@ export const ROUTES = {
     path: "/assets/{name}",
     summary: "What the pages load: style, scripts, icon.",
     tag: "Gallery",
+    access: "public",
     success: {
       status: 200,
       description: "The file",

@@ -14,6 +14,8 @@ interface PathRoutes {
   readonly methods: string[];
 }
 
+/** The path of a protected resource stands behind its well-known path; there is one resource, wherever it is mounted. */
+const RESOURCE_METADATA = "/.well-known/oauth-protected-resource";
 /** What stands around the one segment in braces. */
 interface PathPattern extends PathRoutes {
   readonly start: string;
@@ -48,7 +50,7 @@ export class Router {
   }
 
   match(path: string): MatchedPath | undefined {
-    const trimmed = trimSlash(path);
+    const trimmed = path.startsWith(`${RESOURCE_METADATA}/`) ? RESOURCE_METADATA : trimSlash(path);
     const direct = trimmed.includes("{") ? undefined : this.#paths.get(trimmed);
     if (direct !== undefined) return { ...direct, imageId: "" };
     for (const { start, end, routes, methods } of this.#patterns) {

@@ -1,5 +1,4 @@
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
 import type { ConversionRequest, PictureConverter } from "../images/picture-converter.ts";
@@ -8,7 +7,7 @@ import { toErrorAnswer, type Answer } from "./answer.ts";
 import { evaluateConditions } from "./conditions.ts";
 import type { Exchange } from "./exchange.ts";
 import type { PictureCache } from "./picture-cache.ts";
-import { toCacheControl, type PictureHead } from "./picture-head.ts";
+import type { PictureHead } from "./picture-head.ts";
 import type { PictureName, PictureRoute } from "./picture-route.ts";
 import { PICTURE_HEADERS } from "./response-headers.ts";
 
@@ -17,7 +16,6 @@ export interface ThumbnailRouteOptions {
   readonly pictures: PictureRoute;
   readonly converter: Pick<PictureConverter, "convert">;
   readonly metrics: Metrics;
-  readonly clock: Clock;
   /** Of converted pictures in memory. */
   readonly maxBytes: number;
 }
@@ -40,9 +38,7 @@ export class ThumbnailRoute {
   async serve(exchange: Exchange, name: PictureName, request: ConversionRequest): Promise<Answer | undefined> {
     const { cache, pictures } = this.#options;
     const head = cache.getFresh(name.imageId)?.head ?? (await cache.loadHead(name.imageId));
-    if (head === undefined || (name.extension !== undefined && name.extension !== head.extension)) {
-      return this.#refuse("image_not_found");
-    }
+    if (head === undefined || !pictures.isAnswer(exchange, name, head)) return this.#refuse("image_not_found");
     const { mimeType, extension } = IMAGE_FORMATS[request.format];
     if (request.longestEdge === undefined && extension === head.extension) return pictures.serve(exchange, name);
     const key = `${head.sha256}-${request.longestEdge ?? "full"}-${request.format}`;
@@ -82,7 +78,7 @@ export class ThumbnailRoute {
 
   /** The tag is weak: another version of the library makes other bytes of the same picture. */
   #toHeaders(head: PictureHead, etag: string): string[] {
-    const cacheControl = toCacheControl(head, this.#options.clock.nowMs());
+    const cacheControl = this.#options.pictures.toCacheControl(head);
     return ["Cache-Control", cacheControl, "ETag", `W/${etag}`, "Last-Modified", head.lastModified, ...PICTURE_HEADERS];
   }
 

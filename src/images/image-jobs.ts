@@ -1,3 +1,4 @@
+import type { Caller } from "../access/principal.ts";
 import type { Clock } from "../core/clock.ts";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
 import { createImageId, parseImageId, type ImageId } from "../core/image-id.ts";
@@ -12,11 +13,14 @@ import { JobBoard } from "./job-board.ts";
 import { JobKeeper } from "./job-keeper.ts";
 import type { JobRunner } from "./job-runner.ts";
 import { LostCalls, toCallKey } from "./lost-calls.ts";
+import { OWNER_KEY } from "./owner.ts";
 import { toImageProgress, toRunningMetadata } from "./running-metadata.ts";
 
 export interface GenerateOptions extends JobCaller {
   /** Whose turn in the queue this takes: the client's address, session or name. */
   readonly clientId: string;
+  /** Owns the picture, and needs the scope `images:generate`. Default: the server itself. */
+  readonly caller?: Caller;
   /**
    * Aborts when the caller was cut off without having cancelled. The job goes on, and the same call of the same client,
    * when it comes again soon, gets its picture.
@@ -33,8 +37,8 @@ export interface GenerateOptions extends JobCaller {
 
 /** A picture that is not there: it is being drawn, or it never will be. */
 export type PendingImage =
-  | { readonly status: "running"; readonly response: GenerateImageResponse }
-  | { readonly status: "failed"; readonly error: MCPImageError };
+  | { readonly status: "running"; readonly response: GenerateImageResponse; readonly owner: string | undefined }
+  | { readonly status: "failed"; readonly error: MCPImageError; readonly owner: string | undefined };
 
 export interface WaitOptions {
   readonly signal?: AbortSignal;
@@ -101,12 +105,14 @@ export class ImageJobs {
     const { id } = parsed;
     const own = this.board.get(id);
     if (own !== undefined) {
-      return { status: "running", response: this.#options.toPendingResponse(id, toRunningMetadata(own)) };
+      const response = this.#options.toPendingResponse(id, toRunningMetadata(own));
+      return { status: "running", response, owner: own.owner };
     }
     await this.#ending.get(id);
     const known = await this.#keeper.find(id, signal);
     if (known?.status !== "running") return known;
-    return { status: "running", response: this.#options.toPendingResponse(id, known.metadata) };
+    const { metadata, owner } = known;
+    return { status: "running", response: this.#options.toPendingResponse(id, metadata), owner };
   }
 
   /** Resolves when no job of this id runs any more, or when the time is over. @throws the reason of the signal */
@@ -171,8 +177,10 @@ export class ImageJobs {
     const { clock, random, runner, toResponse } = this.#options;
     const startedAtMs = clock.nowMs();
     const imageId = createImageId(startedAtMs, random);
-    const order = { imageId, request, clientId: options.clientId, facts: options.facts ?? {} };
-    this.board.start(imageId, request, startedAtMs);
+    const owner = options.caller?.principal.id;
+    const facts = { ...options.facts, ...(owner !== undefined && { [OWNER_KEY]: owner }) };
+    const order = { imageId, request, clientId: options.clientId, facts };
+    this.board.start({ imageId, request, startedAtMs, owner });
     const job = new ImageJob(imageId, options, async ({ signal, report }) =>
       withLogFields({ image_id: imageId }, async () => {
         const tell: typeof report = (progress) => {
@@ -191,11 +199,12 @@ export class ImageJobs {
   }
 
   #end(imageId: ImageId, error?: MCPImageError): void {
+    const owner = this.board.get(imageId)?.owner;
     this.#running.delete(imageId);
     this.board.end(imageId, error);
     const isInterrupted = error?.code === "cancelled" && this.#draining;
     const reason = isInterrupted ? new MCPImageError("generation_interrupted", "The server shuts down") : error;
-    const ending = this.#keeper.end(imageId, reason).finally(() => this.#ending.delete(imageId));
+    const ending = this.#keeper.end(imageId, reason, owner).finally(() => this.#ending.delete(imageId));
     this.#ending.set(imageId, ending);
   }
 

@@ -1,3 +1,5 @@
+import { AccessPolicy } from "../access/access-policy.ts";
+import type { Caller } from "../access/principal.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
 import { parseImageId, type ImageId } from "../core/image-id.ts";
@@ -14,6 +16,7 @@ import type { GenerateImageResponse } from "./image-job.ts";
 import { ImageJobs, type GenerateOptions, type PendingImage, type WaitOptions } from "./image-jobs.ts";
 import type { JobBoard } from "./job-board.ts";
 import { JobRunner } from "./job-runner.ts";
+import { OwnedImages } from "./owned-images.ts";
 import { toVariations, type ImageVariation, type VariationOutcome } from "./variations.ts";
 
 export interface ImageServiceOptions {
@@ -28,6 +31,8 @@ export interface ImageServiceOptions {
   readonly jobTimeoutSeconds?: number;
   /** Awaited before anything that tells a URL: makes sure that somebody answers there. */
   readonly ensureServing?: () => Promise<void>;
+  /** Who may do what. Default: everybody everything. */
+  readonly policy?: AccessPolicy;
   readonly metrics?: Metrics;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -62,6 +67,7 @@ export class ImageService {
   readonly ttlSeconds: number | undefined;
   readonly #storage: AbstractStorage;
   readonly #ensureServing: () => Promise<void>;
+  readonly #policy: AccessPolicy;
   readonly #clock: Clock;
   readonly #jobs: ImageJobs;
 
@@ -69,6 +75,7 @@ export class ImageService {
     this.#storage = options.storage;
     this.ttlSeconds = options.ttlSeconds;
     this.#ensureServing = options.ensureServing ?? (async () => undefined);
+    this.#policy = options.policy ?? new AccessPolicy();
     this.#clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom;
     const runner = new JobRunner({
@@ -97,6 +104,11 @@ export class ImageService {
     });
   }
 
+  /** The pictures as this caller may see and change them: for everything that acts for somebody outside. */
+  for(caller: Caller): OwnedImages {
+    return new OwnedImages({ images: this, policy: this.#policy, caller });
+  }
+
   /** The jobs of this process and where each is. */
   get jobs(): Pick<JobBoard, "list" | "subscribe"> {
     return this.#jobs.board;
@@ -107,9 +119,10 @@ export class ImageService {
    *
    * @throws {KServeError} what the queue, the model server or the way to it did
    * @throws {StorageError} when the picture could not be stored
-   * @throws {MCPImageError} `cancelled`, `shutting_down`
+   * @throws {MCPImageError} `cancelled`, `shutting_down`, `insufficient_scope`
    */
   async generate(request: GenerateImageRequest, options: GenerateOptions): Promise<GenerateImageResponse> {
+    if (options.caller) this.#policy.require(options.caller.principal, "images:generate");
     if (this.#jobs.isDraining) throw new MCPImageError("shutting_down", "Cannot start a job: the server shuts down");
     await this.#ensureServing();
     return this.#jobs.generate(request, options);

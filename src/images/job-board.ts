@@ -12,6 +12,8 @@ export interface RunningJob {
   readonly imageId: ImageId;
   readonly request: GenerateImageRequest;
   readonly startedAtMs: number;
+  /** Whose the picture will be; `undefined` when nobody had to say who they were. */
+  readonly owner: string | undefined;
   readonly progress: JobProgress;
 }
 
@@ -45,9 +47,9 @@ export class JobBoard {
     return () => void this.#listeners.delete(entry);
   }
 
-  start(imageId: ImageId, request: GenerateImageRequest, startedAtMs: number): void {
-    const job: RunningJob = { imageId, request, startedAtMs, progress: { phase: "accepted" } };
-    this.#jobs.set(imageId, job);
+  start(order: Omit<RunningJob, "progress">): void {
+    const job: RunningJob = { ...order, progress: { phase: "accepted" } };
+    this.#jobs.set(order.imageId, job);
     this.#tell({ kind: "started", job });
   }
 

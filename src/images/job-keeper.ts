@@ -3,6 +3,7 @@ import { ERROR_TABLE, MCPImageError, toPublicError, type PublicError } from "../
 import type { ImageId } from "../core/image-id.ts";
 import type { JsonObject } from "../core/json.ts";
 import { getLogger } from "../logging/logger.ts";
+import { OWNER_KEY, ownerOf } from "./owner.ts";
 import type { JobRecord, JobRecords } from "../storage/job-records.ts";
 
 export interface JobKeeperOptions {
@@ -21,8 +22,8 @@ export interface AnnouncedJob {
 
 /** What another process, or an earlier one, left about a picture that is not there. */
 export type KnownJob =
-  | { readonly status: "running"; readonly metadata: JsonObject }
-  | { readonly status: "failed"; readonly error: MCPImageError };
+  | { readonly status: "running"; readonly metadata: JsonObject; readonly owner: string | undefined }
+  | { readonly status: "failed"; readonly error: MCPImageError; readonly owner: string | undefined };
 
 const REFRESH_MS = 10_000;
 /** Three refreshes may fail before others think that the process has ended. */
@@ -60,7 +61,7 @@ export class JobKeeper {
   }
 
   /** Ends the record of a job: with the reason when it failed, without a trace when its picture is there. */
-  async end(imageId: ImageId, error?: MCPImageError): Promise<void> {
+  async end(imageId: ImageId, error?: MCPImageError, owner?: string): Promise<void> {
     const announced = this.#announced.get(imageId);
     if (announced === undefined) return;
     announced.ended.abort();
@@ -69,7 +70,7 @@ export class JobKeeper {
       if (error === undefined) await this.#records.deleteJob(imageId);
       else {
         const state = { status: "failed", error: toPublicError(error) } as const;
-        await this.#records.writeJob({ imageId, state, metadata: {} });
+        await this.#records.writeJob({ imageId, state, metadata: owner === undefined ? {} : { [OWNER_KEY]: owner } });
       }
     } catch (failure) {
       logger.warn("job_record_not_written", { image_id: imageId, error: failure });
@@ -82,10 +83,12 @@ export class JobKeeper {
     const record = await this.#records.readJob(imageId, { ...(signal && { signal }) });
     if (record === undefined) return undefined;
     const { state, metadata } = record;
-    if (state.status === "failed") return { status: "failed", error: toFailure(imageId, state.error) };
-    if (state.aliveUntilMs > this.#clock.nowMs()) return { status: "running", metadata };
+    const owner = ownerOf(metadata);
+    if (state.status === "failed") return { status: "failed", error: toFailure(imageId, state.error), owner };
+    if (state.aliveUntilMs > this.#clock.nowMs()) return { status: "running", metadata, owner };
     const { publicMessage: message, retryable } = ERROR_TABLE.generation_interrupted;
-    return { status: "failed", error: toFailure(imageId, { error: "generation_interrupted", message, retryable }) };
+    const error = toFailure(imageId, { error: "generation_interrupted", message, retryable });
+    return { status: "failed", error, owner };
   }
 
   /** Asks the process that runs the job to end it; false when no process does. @throws {StorageError} */

@@ -1,14 +1,16 @@
 import type { JsonObject } from "../core/json.ts";
 import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 import type { ImageProgress } from "./image-job.ts";
+import { OWNER_KEY } from "./owner.ts";
 import type { RunningJob } from "./job-board.ts";
 
 /** What is known of a picture that is not there yet, in the words that its record will have. */
-export function toRunningMetadata({ imageId, request, startedAtMs, progress }: RunningJob): JsonObject {
+export function toRunningMetadata({ imageId, request, startedAtMs, progress, owner }: RunningJob): JsonObject {
   return {
     status: "running",
     image_id: imageId,
     created_at: new Date(startedAtMs).toISOString(),
+    ...(owner !== undefined && { [OWNER_KEY]: owner }),
     ...toRequestedSettings(request),
     ...toProgressFacts(progress),
   };

@@ -8,6 +8,7 @@ import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 import { configureLogging } from "../logging/logger.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
 import { MockKServeClient } from "../testing/mock-kserve-client.ts";
+import { toCaller, UNNAMED } from "../access/principal.ts";
 import { MockStorage } from "../testing/mock-storage.ts";
 import { createMcpServerFactory } from "./create-mcp-server-factory.ts";
 import { GenerateImageTool, type GenerateImageToolOptions } from "./generate-image-tool.ts";
@@ -18,7 +19,7 @@ async function connect(options: GenerateImageToolOptions): Promise<Client> {
   const build = createMcpServerFactory({ version: "1.2.3", features: [new GenerateImageTool(options)] });
   const [clientSide, serverSide] = InMemoryTransport.createLinkedPair();
   const client = new Client({ name: "test", version: "1" });
-  await build({ era: "legacy", clientId: "test" }).connect(serverSide);
+  await build({ era: "legacy", clientId: "test", caller: () => toCaller(UNNAMED, "test") }).connect(serverSide);
   await client.connect(clientSide);
   return client;
 }

@@ -34,6 +34,7 @@ export class GenerateImageTool implements McpFeature {
   readonly parameters = GenerateImageParams;
   readonly response = GenerateImageResponse;
   readonly slowTools = [NAME];
+  readonly toolScopes = { [NAME]: "images:generate" } as const;
   readonly #images: Pick<ImageService, "generate" | "ttlSeconds">;
   readonly #modelName: string | (() => string);
   readonly #maxWait: MaxWait;
@@ -77,11 +78,8 @@ export class GenerateImageTool implements McpFeature {
     );
   }
 
-  async #call(
-    argumentsOfCall: unknown,
-    context: ServerContext,
-    { era, clientId }: McpConnection,
-  ): Promise<CallToolResult> {
+  async #call(argumentsOfCall: unknown, context: ServerContext, connection: McpConnection): Promise<CallToolResult> {
+    const { era, clientId } = connection;
     // NOTE: the signal fires also after an answer was given, when the server of the request closes.
     const { _meta, notify, signal } = context.mcpReq;
     const progressToken = _meta?.progressToken;
@@ -99,6 +97,7 @@ export class GenerateImageTool implements McpFeature {
       }
       const response = await this.execute(params, {
         clientId,
+        caller: connection.caller(context),
         signal,
         ...toMaxWait(this.#maxWait, progressToken !== undefined),
         ...(lostSignal && { lostSignal }),

@@ -28,7 +28,7 @@ export function toProblemOfCode(errorCode: ErrorCode, options: JsonRpcProblemOpt
   const { httpStatus, publicMessage, retryable } = ERROR_TABLE[errorCode];
   return toJsonRpcProblem(httpStatus, JSON_RPC_CODES.serverError, publicMessage, {
     ...options,
-    data: { error: errorCode, retryable },
+    data: { ...options.data, error: errorCode, retryable },
   });
 }
 

@@ -6,13 +6,15 @@ import {
   type McpRequestContext,
   type McpServer,
 } from "@modelcontextprotocol/server";
+import { toCaller, hasScope, UNNAMED, type Caller } from "../access/principal.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { isJsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
+import type { Scope } from "../core/scope.ts";
 import { getLogger } from "../logging/logger.ts";
 import { toJsonRpcProblem, toProblemOfCode } from "./json-rpc-problem.ts";
 import { McpSessions } from "./mcp-sessions.ts";
-import type { McpConnection, McpServerBuilder } from "./mcp-tool.ts";
+import type { McpConnection, McpContext, McpServerBuilder } from "./mcp-tool.ts";
 import { readJsonBody } from "./read-json-body.ts";
 import { sendWebResponse, toWebRequest } from "./web-exchange.ts";
 
@@ -24,16 +26,16 @@ export interface McpHttpHandlerOptions {
   readonly slowTools?: readonly string[];
   /** Default: 1 MiB. */
   readonly maxBodyBytes?: number;
-  /** Whose turn in the queue a call without a session takes. Default: the address of the socket. */
-  readonly clientAddress?: (req: IncomingMessage) => string;
+  /** What a caller needs for a tool, by its name. */
+  readonly toolScopes?: Readonly<Record<string, Scope>>;
   readonly clock?: Clock;
   readonly random?: Random;
 }
 
 /** MCP over HTTP at one address, for both protocol eras. The guard for Host and Origin stands before it. */
 export interface McpHttpHandler extends AsyncDisposable {
-  /** Answers one request; never rejects. */
-  readonly handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+  /** Answers one request; never rejects. Without a caller it is somebody unnamed at the address of the socket. */
+  readonly handle: (req: IncomingMessage, res: ServerResponse, exchange?: McpExchange) => Promise<void>;
   /** Open sessions of the older protocol revisions. */
   readonly sessions: number;
   /** Tells whoever subscribed that a list has changed. */
@@ -45,18 +47,27 @@ export interface McpHttpHandler extends AsyncDisposable {
   close(options?: { readonly signal?: AbortSignal }): Promise<void>;
 }
 
+/** What is known of a request beside itself. */
+export interface McpExchange {
+  readonly caller: Caller;
+  /** What an answer says that refuses the caller for want of this scope: `WWW-Authenticate`. */
+  readonly challenge: (scope: Scope) => string | undefined;
+}
+
 const DEFAULT_MAX_BODY_BYTES = 1024 * 1024;
 /** Shorter than the idle timeout of any proxy worth the name. */
 const KEEP_ALIVE_MS = 5_000;
+/** For a request whose sender is not known, which should not be: may do nothing. */
+const NOBODY: Caller = { principal: { id: undefined, scopes: new Set() }, limitId: "unknown" };
 const METHODS = ["GET", "POST", "DELETE"];
 
 const logger = getLogger("mcp");
 
 export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHandler {
   const { clock = systemClock, random = systemRandom, maxBodyBytes = DEFAULT_MAX_BODY_BYTES } = options;
-  const clientAddress = options.clientAddress ?? ((req) => req.socket.remoteAddress ?? "unknown");
+  const toolScopes = new Map(Object.entries(options.toolScopes ?? {}));
   const slowTools = new Set(options.slowTools);
-  const clientIds = new WeakMap<Request, string>();
+  const callers = new WeakMap<Request, Caller>();
   const calls = new Set<Promise<void>>();
   const hurry = Promise.withResolvers<void>();
   let closing: Promise<void> | undefined;
@@ -69,9 +80,10 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       throw error;
     }
   };
+  const callerOf = ({ http }: McpContext): Caller | undefined => http?.req && callers.get(http.req);
   const buildModern = ({ era, requestInfo }: McpRequestContext): McpServer => {
-    const clientId = requestInfo && clientIds.get(requestInfo);
-    return build({ era, clientId: clientId ?? "unknown" });
+    const caller = (requestInfo && callers.get(requestInfo)) ?? NOBODY;
+    return build({ era, clientId: caller.limitId, caller: (context) => callerOf(context) ?? caller });
   };
 
   const onerror = (error: Error): void => logger.debug("mcp_request_refused", { error });
@@ -84,21 +96,34 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     maxSessions: options.maxSessions,
     idleSeconds: options.sessionIdleSeconds,
     keepAliveMs: KEEP_ALIVE_MS,
+    callerOf,
     clock,
     random,
   });
 
-  const route = async (req: IncomingMessage, request: Request, parsedBody: unknown) => {
+  const route = async ({ caller, challenge }: McpExchange, request: Request, parsedBody: unknown) => {
     if (closing !== undefined && isCall(parsedBody)) {
       return { response: toProblemOfCode("shutting_down", { body: parsedBody, headers: { "retry-after": "5" } }) };
     }
-    if (await isLegacyRequest(request, parsedBody)) return sessions.handle(request, parsedBody);
-    clientIds.set(request, clientAddress(req));
+    const scope = toolScopes.get(toolOf(parsedBody) ?? "");
+    if (scope !== undefined && !hasScope(caller.principal, scope)) {
+      const value = challenge(scope);
+      const headers = value === undefined ? {} : { "www-authenticate": value };
+      const data = { required_scope: scope };
+      return { response: toProblemOfCode("insufficient_scope", { body: parsedBody, headers, data }) };
+    }
+    callers.set(request, caller);
+    if (await isLegacyRequest(request, parsedBody)) return sessions.handle(request, parsedBody, caller);
     const handler = isSlowCall(parsedBody, slowTools) ? streamed : quick;
     return { response: await handler.fetch(request, { parsedBody }) };
   };
 
-  const answer = async (req: IncomingMessage, res: ServerResponse, gone: AbortSignal): Promise<void> => {
+  const answer = async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    known: McpExchange,
+    gone: AbortSignal,
+  ): Promise<void> => {
     if (!METHODS.includes(req.method ?? "")) {
       const headers = { allow: METHODS.join(", ") };
       return sendWebResponse(toProblemOfCode("method_not_allowed", { headers }), res, gone);
@@ -110,7 +135,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       parsedBody = read.body;
     }
     const exchange = async (): Promise<void> => {
-      const { response, done } = { done: undefined, ...(await route(req, toWebRequest(req, gone), parsedBody)) };
+      const { response, done } = { done: undefined, ...(await route(known, toWebRequest(req, gone), parsedBody)) };
       try {
         await sendWebResponse(response, res, gone);
       } finally {
@@ -136,13 +161,13 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
   };
 
   return {
-    handle: async (req, res) => {
+    handle: async (req, res, known = toUnnamedExchange(req)) => {
       const gone = new AbortController();
       res.once("close", () => {
         if (!res.writableFinished) gone.abort();
       });
       try {
-        await answer(req, res, gone.signal);
+        await answer(req, res, known, gone.signal);
       } catch (error) {
         if (gone.signal.aborted) return;
         logger.error("mcp_request_failed", { error });
@@ -167,7 +192,16 @@ function isCall(body: unknown): boolean {
 }
 
 function isSlowCall(body: unknown, slowTools: ReadonlySet<string>): boolean {
-  if (!isJsonObject(body) || body["method"] !== "tools/call" || !isJsonObject(body["params"])) return false;
+  return slowTools.has(toolOf(body) ?? "");
+}
+
+/** The name of the tool that one message calls; of a batch none, whose calls the tools themselves look at. */
+function toolOf(body: unknown): string | undefined {
+  if (!isJsonObject(body) || body["method"] !== "tools/call" || !isJsonObject(body["params"])) return undefined;
   const { name } = body["params"];
-  return typeof name === "string" && slowTools.has(name);
+  return typeof name === "string" ? name : undefined;
+}
+
+function toUnnamedExchange(req: IncomingMessage): McpExchange {
+  return { caller: toCaller(UNNAMED, req.socket.remoteAddress ?? "unknown"), challenge: () => undefined };
 }

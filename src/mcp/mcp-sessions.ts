@@ -3,23 +3,28 @@ import {
   WebStandardStreamableHTTPServerTransport,
   type McpServer,
 } from "@modelcontextprotocol/server";
+import type { Caller } from "../access/principal.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
 import { JSON_RPC_CODES, toJsonRpcProblem, toProblemOfCode } from "./json-rpc-problem.ts";
-import type { McpServerBuilder } from "./mcp-tool.ts";
+import type { McpContext, McpServerBuilder } from "./mcp-tool.ts";
 
 export interface McpSessionsOptions {
   readonly build: McpServerBuilder;
   readonly maxSessions: number;
   readonly idleSeconds: number;
   readonly keepAliveMs: number;
+  /** Who sent the request that a handler of the SDK works on. */
+  readonly callerOf: (context: McpContext) => Caller | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 interface Session {
   readonly id: string;
+  /** Nobody else may use it, even knowing its id. */
+  readonly principalId: string | undefined;
   readonly server: McpServer;
   readonly transport: WebStandardStreamableHTTPServerTransport;
   /** Requests and streams that are open now. */
@@ -60,11 +65,12 @@ export class McpSessions {
   }
 
   /** Serves one request of a session, or begins one. */
-  async handle(request: Request, parsedBody: unknown): Promise<SessionAnswer> {
+  async handle(request: Request, parsedBody: unknown, caller: Caller): Promise<SessionAnswer> {
     const sessionId = request.headers.get("mcp-session-id");
     if (sessionId !== null) {
       const session = this.#find(sessionId);
-      if (session !== undefined) return this.#exchange(session, request, parsedBody);
+      if (session !== undefined && session.principalId === caller.principal.id)
+        return this.#exchange(session, request, parsedBody);
       return answer(toJsonRpcProblem(404, JSON_RPC_CODES.sessionNotFound, "Session not found", { body: parsedBody }));
     }
     if (!isInitializeRequest(parsedBody)) {
@@ -75,7 +81,7 @@ export class McpSessions {
       logger.warn("mcp_session_refused", { sessions: this.#sessions.size });
       return answer(toProblemOfCode("too_many_sessions", { body: parsedBody, headers: { "retry-after": "10" } }));
     }
-    return this.#begin(request, parsedBody);
+    return this.#begin(request, parsedBody, caller);
   }
 
   /** Ends every session; what they still do is cancelled. */
@@ -83,16 +89,27 @@ export class McpSessions {
     await Promise.all([...this.#sessions.values()].map(async (session) => this.#end(session)));
   }
 
-  async #begin(request: Request, parsedBody: unknown): Promise<SessionAnswer> {
-    const { build, clock, keepAliveMs, random } = this.#options;
+  async #begin(request: Request, parsedBody: unknown, caller: Caller): Promise<SessionAnswer> {
+    const { build, clock, keepAliveMs, random, callerOf } = this.#options;
     const id = Buffer.from(random.bytes(SESSION_ID_BYTES)).toString("base64url");
-    const server = build({ era: "legacy", clientId: `session:${id}` });
+    const server = build({
+      era: "legacy",
+      clientId: caller.principal.id ?? `session:${id}`,
+      caller: (context) => callerOf(context) ?? caller,
+    });
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
       onsessionclosed: () => void this.#sessions.delete(id),
       keepAliveMs,
     });
-    const session: Session = { id, server, transport, openExchanges: 0, lastUsedMs: clock.monotonicMs() };
+    const session: Session = {
+      id,
+      principalId: caller.principal.id,
+      server,
+      transport,
+      openExchanges: 0,
+      lastUsedMs: clock.monotonicMs(),
+    };
     // Counted before the first await, so that many at once cannot pass the limit.
     this.#sessions.set(id, session);
     await server.connect(transport);

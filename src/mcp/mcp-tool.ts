@@ -1,4 +1,6 @@
 import type { McpServer } from "@modelcontextprotocol/server";
+import type { Caller } from "../access/principal.ts";
+import type { Scope } from "../core/scope.ts";
 
 /** Who is connected, and how. */
 export interface McpConnection {
@@ -6,6 +8,13 @@ export interface McpConnection {
   readonly era: "legacy" | "modern";
   /** Whose turn in the queue a call takes: a session, an address, or `stdio`. */
   readonly clientId: string;
+  /** Who sent this very message: what a session may do can change with the token of each request. */
+  caller(context: McpContext): Caller;
+}
+
+/** What a handler of the SDK is given, as far as it tells who calls. */
+export interface McpContext {
+  readonly http?: { readonly req?: Request } | undefined;
 }
 
 /** Makes a fresh server for one connection, session or request. Must not do any I/O. */
@@ -15,5 +24,7 @@ export type McpServerBuilder = (connection: McpConnection) => McpServer;
 export interface McpFeature {
   /** Names of tools that may take longer than a client waits in silence; they answer over a stream. */
   readonly slowTools?: readonly string[];
+  /** What a caller needs for a tool, by its name; a call without it is answered with a challenge for a better token. */
+  readonly toolScopes?: Readonly<Record<string, Scope>>;
   register(server: McpServer, connection: McpConnection): void;
 }

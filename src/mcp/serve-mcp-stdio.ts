@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import { toCaller, UNNAMED } from "../access/principal.ts";
 import { getLogger } from "../logging/logger.ts";
 import type { McpServerBuilder } from "./mcp-tool.ts";
 
@@ -17,6 +18,9 @@ export interface McpStdioConnection extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Whoever started the process may do what the process may do. */
+const LOCAL_CALLER = toCaller(UNNAMED, "stdio");
+
 const logger = getLogger("mcp");
 
 /**
@@ -26,7 +30,7 @@ const logger = getLogger("mcp");
 export function serveMcpStdio(options: McpStdioOptions): McpStdioConnection {
   const { input = process.stdin, output = process.stdout } = options;
   const transport = new ObservedTransport(input, output);
-  const connection = serveStdio(({ era }) => options.build({ era, clientId: "stdio" }), {
+  const connection = serveStdio(({ era }) => options.build({ era, clientId: "stdio", caller: () => LOCAL_CALLER }), {
     transport,
     onerror: (error) => logger.debug("mcp_message_refused", { error }),
   });

@@ -46,7 +46,7 @@ export async function startLoadedServer(
     mcpUrl: new URL(`${url}/mcp`),
     log,
     count: (event: string) => log.filter((entry) => entry["event"] === event).length,
-    connect: async (era: Era) => connectMcpHttp(new URL(`${url}/mcp`), era),
+    connect: async (era: Era, token?: string) => connectMcpHttp(new URL(`${url}/mcp`), era, token),
     /** The value of a metric; labels belong to the name. */
     readMetric: async (name: string) => {
       const text = await (await fetch(`${url}/metrics`)).text();

@@ -46,8 +46,10 @@ export function createMcpClient(era: Era): Client {
   );
 }
 
-export async function connectMcpHttp(url: URL, era: Era): Promise<Client> {
+/** @param token goes with every request */
+export async function connectMcpHttp(url: URL, era: Era, token?: string): Promise<Client> {
   const client = createMcpClient(era);
-  await client.connect(new StreamableHTTPClientTransport(url));
+  const requestInit = token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
+  await client.connect(new StreamableHTTPClientTransport(url, { requestInit }));
   return client;
 }

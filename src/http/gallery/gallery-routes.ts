@@ -12,7 +12,7 @@ import type { PageContext } from "./page-shell.ts";
 import { toPicturePage } from "./picture-page.ts";
 
 export interface GalleryRoutesOptions {
-  readonly images: Pick<ImageService, "listImages" | "getMetadata">;
+  readonly images: Pick<ImageService, "for">;
   readonly serviceName: string;
   readonly baseUrl: () => string;
   readonly basePath: string;
@@ -39,7 +39,9 @@ export class GalleryRoutes {
     const { images, baseUrl } = this.#options;
     return this.#answer(exchange, async (context) => {
       const cursor = parseCursor(query);
-      const page = await images.listImages({ limit: PAGE_SIZE, ...(cursor !== undefined && { cursor }) });
+      const page = await images
+        .for(exchange.caller)
+        .listImages({ limit: PAGE_SIZE, ...(cursor !== undefined && { cursor }) });
       return toGalleryListPage(exchange, {
         ...context,
         page,
@@ -55,9 +57,9 @@ export class GalleryRoutes {
     const { images } = this.#options;
     return this.#answer(exchange, async (context) => {
       const imageId = parseImageId(decode(segment))?.id;
-      const metadata = imageId === undefined ? undefined : await images.getMetadata(imageId);
+      const metadata = imageId === undefined ? undefined : await images.for(exchange.caller).getMetadata(imageId);
       if (metadata === undefined) throw new MCPImageError("image_not_found", "No such image");
-      const older = await images.listImages({ limit: 1, cursor: metadata.image_id });
+      const older = await images.for(exchange.caller).listImages({ limit: 1, cursor: metadata.image_id });
       return toPicturePage(exchange, { ...context, metadata, olderId: older.images[0]?.image_id });
     });
   }
