@@ -438,7 +438,7 @@ test("an address that nobody knows is 404 and a method that a route has not is 4
   }
   for (const [method, path, allow] of [
     ["PUT", `/images/${UNKNOWN}`, "GET, HEAD, DELETE, OPTIONS"],
-    ["POST", "/images/", "GET, HEAD, OPTIONS"],
+    ["PUT", "/images/", "GET, HEAD, POST, OPTIONS"],
     ["GET", "/images/cleanup", "POST, OPTIONS"],
     ["DELETE", "/health", "GET, HEAD, OPTIONS"],
     ["PUT", "/mcp", "POST, GET, DELETE, OPTIONS"],

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { createImageId, type ImageId } from "../src/core/image-id.ts";
 import type { ImageFormat } from "../src/core/image-format.ts";
 import { createHttpServer, type HttpServer, type HttpServerOptions } from "../src/http/http-server.ts";
+import type { ImageGenerator } from "../src/kserve/generated-image.ts";
 import { ImageService } from "../src/images/image-service.ts";
 import { FairQueue } from "../src/queue/fair-queue.ts";
 import type { AbstractStorage } from "../src/storage/abstract-storage.ts";
@@ -14,6 +15,8 @@ import { createSampleImage } from "../src/testing/sample-images.ts";
 export interface TestServerOptions extends Partial<Omit<HttpServerOptions, "clock">> {
   readonly clock?: FakeClock;
   readonly storage?: AbstractStorage;
+  /** Default: one that fails. */
+  readonly generator?: ImageGenerator;
   readonly ttlSeconds?: number | undefined;
   readonly host?: string;
   /** Where the client connects to. */
@@ -46,8 +49,11 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const images = new ImageService({
     storage,
     clock,
-    generator: { generateImage: () => Promise.reject(new Error("Nothing draws here")), healthCheck: async () => true },
-    queue: new FairQueue({ concurrency: 1, depth: 1, timeoutMs: 1_000, clock }),
+    generator: options.generator ?? {
+      generateImage: () => Promise.reject(new Error("Nothing draws here")),
+      healthCheck: async () => true,
+    },
+    queue: new FairQueue({ concurrency: 1, depth: 4, timeoutMs: 1_000, clock }),
     ttlSeconds: "ttlSeconds" in options ? options.ttlSeconds : 3_600,
   });
   const httpOptions: HttpServerOptions = {

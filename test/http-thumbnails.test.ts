@@ -48,6 +48,7 @@ test("thumbnails answer conditions without being made, and HEAD without a body",
   const converter = new PictureConverter();
   await using server = await startServer({
     converter: {
+      isAvailable: async () => true,
       convert: async (load, request) => {
         made++;
         return converter.convert(load, request);
@@ -78,6 +79,7 @@ test("many who ask for one thumbnail have it made once", async () => {
   const { promise, resolve } = Promise.withResolvers<Buffer>();
   await using server = await startServer({
     converter: {
+      isAvailable: async () => true,
       convert: async () => {
         made++;
         return promise;

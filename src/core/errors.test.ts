@@ -42,6 +42,7 @@ describe("ERROR_TABLE", () => {
       "unsupported_media_type 415",
       "payload_too_large 413",
       "too_many_sessions 503 retry",
+      "too_many_watchers 503 retry",
       "shutting_down 503 retry",
       "queue_full 503 retry",
       "queue_timeout 503 retry",

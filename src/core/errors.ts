@@ -143,6 +143,12 @@ export const ERROR_TABLE = {
     publicMessage: "Too many MCP sessions are open",
     remedy: "Close unused sessions; idle ones end by themselves.",
   },
+  too_many_watchers: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "Too many clients watch the jobs",
+    remedy: "Close pages of the gallery that nobody looks at; GET /jobs tells the same once.",
+  },
   shutting_down: {
     httpStatus: 503,
     retryable: true,

@@ -59,7 +59,7 @@ export class Exchange {
   send(answer: Answer): void {
     const headers = this.toHeaders();
     headers.push(...ANSWER_HEADERS, ...answer.headers);
-    if (this.hasBody && !this.#state.isDraining) headers.push("Connection", "close");
+    if (this.hasBody && !this.request.complete && !this.#state.isDraining) headers.push("Connection", "close");
     if (answer.status === 204 || answer.status === 304) {
       this.response.writeHead(answer.status, headers);
       this.response.end();

@@ -33,7 +33,7 @@ export interface HttpServerOptions extends GuardSettings {
   readonly trustedProxies?: readonly string[];
   readonly service: ServiceIdentity;
   /** Makes thumbnails; default one that loads the optional package sharp on first use. */
-  readonly converter?: Pick<PictureConverter, "convert">;
+  readonly converter?: Pick<PictureConverter, "convert" | "isAvailable">;
   readonly metrics?: Metrics;
   /** Without it `/metrics` is not there. */
   readonly metricsPrinter?: MetricsPrinter;
@@ -120,6 +120,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       policy,
       issuer,
       cache,
+      converter,
       health,
       metricsPrinter: options.metricsPrinter,
       service,

@@ -20,6 +20,7 @@ export function toOpenApi({ service, baseUrl }: OpenApiOptions): Record<string, 
       summary: route.summary,
       tags: [route.tag],
       ...toParameters(route),
+      ...toRequestBody(route),
       responses: toResponses(route),
     };
   }
@@ -45,6 +46,11 @@ function toParameters({ path, query }: Route): { parameters?: readonly unknown[]
   });
   const parameters = [...inPath, ...inQuery];
   return parameters.length === 0 ? {} : { parameters };
+}
+
+function toRequestBody({ body }: Route): { requestBody?: unknown } {
+  if (body === undefined) return {};
+  return { requestBody: { required: true, content: { "application/json": { schema: toJsonSchema(body) } } } };
 }
 
 function toResponses({ success, pending, errors }: Route): Record<string, unknown> {

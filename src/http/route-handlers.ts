@@ -4,11 +4,14 @@ import { MCPImageError } from "../core/errors.ts";
 import { parseImageId, type ImageId } from "../core/image-id.ts";
 import { SCOPES } from "../core/scope.ts";
 import type { ImageService } from "../images/image-service.ts";
+import type { PictureConverter } from "../images/picture-converter.ts";
 import { toJsonAnswer, toTextAnswer, type Answer } from "./answer.ts";
 import { toDocsPage } from "./docs-page.ts";
 import type { Exchange } from "./exchange.ts";
 import { GalleryRoutes } from "./gallery/gallery-routes.ts";
+import { generateImage, varyImage } from "./generation-routes.ts";
 import type { HealthMonitor } from "./health-monitor.ts";
+import { JobRoutes } from "./job-routes.ts";
 import { parseListQuery, toNextQuery } from "./list-query.ts";
 import { toOpenApi } from "./openapi.ts";
 import { toPendingAnswer } from "./pending-answer.ts";
@@ -36,7 +39,8 @@ export interface RouteRequest {
   readonly query: string;
 }
 
-export type RouteHandler = (request: RouteRequest) => Answer | Promise<Answer>;
+/** Gives an answer to send, or `undefined` when it has written one itself. */
+export type RouteHandler = (request: RouteRequest) => Answer | undefined | Promise<Answer>;
 
 /** The routes that give back an answer; the others write it themselves. */
 export type AnsweredRoute = Exclude<RouteName, "getImage" | "getThumbnail" | "postMcp" | "getMcp" | "deleteMcp">;
@@ -47,11 +51,12 @@ export interface RouteHandlersOptions {
   /** Who gives out access tokens; `undefined` where nobody does. */
   readonly issuer: string | undefined;
   readonly cache: Pick<PictureCache, "forget">;
+  readonly converter: Pick<PictureConverter, "isAvailable">;
   readonly health: Pick<HealthMonitor, "getReport">;
   /** `undefined`: `/metrics` is not there. */
   readonly metricsPrinter: MetricsPrinter | undefined;
   readonly service: ServiceIdentity;
-  readonly state: Pick<ServerState, "isDraining">;
+  readonly state: Pick<ServerState, "isDraining" | "onDrain">;
   readonly clock: Clock;
   readonly baseUrl: () => string;
   /** Where links of our pages begin: what a proxy may have cut off. */
@@ -59,7 +64,8 @@ export interface RouteHandlersOptions {
 }
 
 export function createRouteHandlers(options: RouteHandlersOptions): Record<AnsweredRoute, RouteHandler> {
-  const { images, policy, issuer, cache, health, metricsPrinter, service, state, clock, baseUrl, basePath } = options;
+  const { images, policy, issuer, cache, converter, health, metricsPrinter, service, state, clock, baseUrl, basePath } =
+    options;
   /** Where nobody says who they are, such things are for whoever is at the machine. */
   const requireOperator = ({ isFromThisMachine }: Exchange): void => {
     if (!policy.isOpen || isFromThisMachine) return;
@@ -72,9 +78,21 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
     serviceName: service.name,
     baseUrl,
     basePath,
+    hasThumbnails: async () => converter.isAvailable(),
     mayChange: (exchange) => !policy.isOpen || exchange.isFromThisMachine,
   });
+  const jobs = new JobRoutes({ images, state, clock, baseUrl });
   return {
+    generateImage: async ({ exchange }) => {
+      requireOperator(exchange);
+      return generateImage(exchange, images.for(exchange.caller));
+    },
+    varyImage: async ({ exchange, imageId }) => {
+      requireOperator(exchange);
+      return varyImage(exchange, images.for(exchange.caller), requireKnownForm(imageId));
+    },
+    listJobs: ({ exchange }) => jobs.list(exchange),
+    watchJobs: ({ exchange }) => jobs.watch(exchange),
     listImages: async ({ exchange, query }) => {
       const listQuery = parseListQuery(query);
       const { images: page, nextCursor } = await images.for(exchange.caller).listImages(listQuery);

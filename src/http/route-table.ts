@@ -2,6 +2,8 @@ import { z } from "zod";
 import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
 import type { Scope } from "../core/scope.ts";
 import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_SEARCHED_RECORDS } from "../storage/abstract-storage.ts";
+import { GenerateImageParams, GenerateImageResponse, ImageOverrides } from "../images/generate-image-params.ts";
+import { MAX_VARIATIONS } from "../images/variations.ts";
 import { MAX_TEXT_CHARACTERS } from "../storage/find-query.ts";
 
 export type HttpMethod = "GET" | "POST" | "DELETE";
@@ -24,6 +26,8 @@ export interface Route {
   readonly query?: z.ZodObject;
   /** What a caller needs where callers must say who they are; `signed_in`: any valid token. */
   readonly access: Scope | "public" | "signed_in";
+  /** Of the JSON that is sent. */
+  readonly body?: z.ZodType;
   readonly success: RouteSuccess;
   /** What it answers when the thing is not there yet. */
   readonly pending?: RouteSuccess;
@@ -80,6 +84,18 @@ export const errorSchema = z.object({
   message: z.string(),
   retryable: z.boolean(),
   details: z.record(z.string(), z.unknown()).optional(),
+});
+
+const jobSchema = z.looseObject({
+  image_id: z.string(),
+  url: z.string().meta({ format: "uri" }),
+  status: z.enum(["running", "succeeded", "failed"]),
+  prompt: z.string(),
+  created_at: z.string().meta({ format: "date-time" }),
+  phase: z.enum(["accepted", "queued", "waking", "generating", "retrying", "saving"]),
+  queue_ahead: z.int().optional(),
+  step: z.int().optional(),
+  total_steps: z.int().optional(),
 });
 
 const healthWord = z.enum(["healthy", "unhealthy"]);
@@ -146,6 +162,60 @@ export const ROUTES = {
       schema: z.array(imageMetadataSchema),
     },
     errors: ["invalid_argument"],
+  },
+  generateImage: {
+    method: "POST",
+    path: "/images/",
+    summary:
+      "Draws a picture, with the arguments of the tool `generate_image`. Answers 202 at once, or 201 with the picture when `Prefer: wait=<seconds>` lets it wait. Without authentication for clients on this machine only.",
+    tag: "Pictures",
+    access: "images:generate",
+    body: GenerateImageParams,
+    success: {
+      status: 202,
+      description: "It is being drawn, and found under its id",
+      contentTypes: JSON_ONLY,
+      schema: GenerateImageResponse,
+    },
+    errors: ["invalid_argument", "forbidden", "unsupported_media_type", "queue_full"],
+  },
+  varyImage: {
+    method: "POST",
+    path: "/images/{image_id}/variations",
+    summary:
+      "Draws a stored picture again, with new seeds or other settings, up to 8 times. Answers as drawing does. Without authentication for clients on this machine only.",
+    tag: "Pictures",
+    access: "images:generate",
+    body: ImageOverrides.extend({
+      count: z.int().min(1).max(MAX_VARIATIONS).optional().describe("How many; as many as seeds, or 1"),
+      seeds: z.array(z.int().min(0)).optional().describe("One for each picture; absent: new ones"),
+    }),
+    success: {
+      status: 202,
+      description: "They are being drawn; what a full queue refused is an error in its place",
+      contentTypes: JSON_ONLY,
+      schema: z.object({ images: z.array(z.union([GenerateImageResponse, errorSchema])) }),
+    },
+    errors: ["invalid_argument", "forbidden", "image_not_found", "unsupported_media_type", "queue_full"],
+  },
+  listJobs: {
+    method: "GET",
+    path: "/jobs",
+    summary: "The pictures that this process draws or keeps waiting, the oldest first, with where each is.",
+    tag: "Pictures",
+    access: "images:read",
+    success: { status: 200, description: "The jobs", contentTypes: JSON_ONLY, schema: z.array(jobSchema) },
+    errors: [],
+  },
+  watchJobs: {
+    method: "GET",
+    path: "/jobs/events",
+    summary:
+      "The same as a stream: a `job` event for each job and for each change, with the status running, succeeded or failed.",
+    tag: "Pictures",
+    access: "images:read",
+    success: { status: 200, description: "Server-sent events", contentTypes: ["text/event-stream"] },
+    errors: ["too_many_watchers"],
   },
   getImageMetadata: {
     method: "GET",
@@ -322,6 +392,7 @@ export const ROUTES = {
     tag: "Gallery",
     access: "public",
     query: z.object({
+      q: listQuerySchema.shape.q,
       cursor: z.string().optional().describe("Where the page begins; take it from the Link header of the page before"),
     }),
     success: { status: 200, description: "Pictures or links", contentTypes: ["text/html", "application/json"] },

@@ -6,6 +6,7 @@ export class ServerState {
   #isDraining = false;
   /** Answers that somebody else writes, at a time that we do not choose. */
   readonly #foreign = new Set<ServerResponse>();
+  readonly #drainListeners = new Set<() => void>();
 
   /** True from the moment the server began to shut down: answers then end their connection. */
   get isDraining(): boolean {
@@ -17,6 +18,14 @@ export class ServerState {
     for (const response of this.#foreign) {
       if (!response.headersSent) response.setHeader("Connection", "close");
     }
+    for (const listener of this.#drainListeners) listener();
+    this.#drainListeners.clear();
+  }
+
+  /** Calls the listener when the server begins to shut down, for what would never end by itself; gives its undoing. */
+  onDrain(listener: () => void): () => void {
+    this.#drainListeners.add(listener);
+    return () => void this.#drainListeners.delete(listener);
   }
 
   /** Follows an answer that a handler writes itself, until it is sent or broken off. */

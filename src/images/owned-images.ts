@@ -12,7 +12,7 @@ import type { GenerateOptions, PendingImage, WaitOptions } from "./image-jobs.ts
 import type { ImageMetadata, ImageService, MetadataPage, ReadyImage } from "./image-service.ts";
 import type { JsonObject } from "../core/json.ts";
 import { OWNER_KEY, ownerOf } from "./owner.ts";
-import type { RunningJob } from "./job-board.ts";
+import type { JobListener, RunningJob } from "./job-board.ts";
 import type { ImageVariation, VariationOutcome } from "./variations.ts";
 
 export interface OwnedImagesOptions {
@@ -73,6 +73,14 @@ export class OwnedImages {
   listJobs(): readonly RunningJob[] {
     this.#policy.require(this.#principal, "images:read");
     return this.#images.jobs.list().filter(({ owner }) => this.#policy.maySee(this.#principal, owner));
+  }
+
+  /** Tells what happens to those jobs from now on; the function that comes back ends that. */
+  watchJobs(listener: JobListener): () => void {
+    this.#policy.require(this.#principal, "images:read");
+    return this.#images.jobs.subscribe((event) => {
+      if (this.#policy.maySee(this.#principal, event.job.owner)) listener(event);
+    });
   }
 
   async getMetadata(imageId: string, signal?: AbortSignal): Promise<ImageMetadata | undefined> {

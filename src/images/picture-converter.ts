@@ -67,10 +67,7 @@ export class PictureConverter {
    * @throws {ValidationError} `thumbnail_failed` for a picture that cannot be read or has too many pixels
    */
   async convert(load: () => Promise<Uint8Array | undefined>, request: ConversionRequest): Promise<Buffer | undefined> {
-    const sharp = await (this.#sharp ??= this.#loadSharp().catch((error: unknown) => {
-      this.#sharp = undefined; // may be installed later
-      throw toUnavailable(error);
-    }));
+    const sharp = await this.#load();
     await this.#takeTurn();
     try {
       const imageData = await load();
@@ -78,6 +75,22 @@ export class PictureConverter {
     } finally {
       this.#endTurn();
     }
+  }
+
+  /** Whether sharp is installed, so that `convert` can work. Loads it. */
+  async isAvailable(): Promise<boolean> {
+    return this.#load().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #load(): Promise<SharpFactory> {
+    this.#sharp ??= this.#loadSharp().catch((error: unknown) => {
+      this.#sharp = undefined; // may be installed later
+      throw toUnavailable(error);
+    });
+    return this.#sharp;
   }
 
   async #takeTurn(): Promise<void> {

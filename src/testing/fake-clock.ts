@@ -55,8 +55,10 @@ export function createFakeClock(options: FakeClockOptions = {}): FakeClock {
     },
     sleep: async (delayMs, signal) => {
       signal?.throwIfAborted();
+      // Time that is already over needs nobody to move the clock.
+      if (delayMs <= 0) return nextTurn();
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const sleeper = { wakeAtMs: elapsedMs + Math.max(0, delayMs), wake: resolve };
+      const sleeper = { wakeAtMs: elapsedMs + delayMs, wake: resolve };
       const abort = (): void => reject(signal?.reason);
       signal?.addEventListener("abort", abort, { once: true });
       addSleeper(sleeper);

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
+import { KServeError } from "../../src/core/errors.ts";
+import { SteppedGenerator } from "../../src/testing/image-service-bench.ts";
 import { MockStorage } from "../../src/testing/mock-storage.ts";
-import { startServer, type TestServer } from "../http-support.ts";
+import { startServer, type TestServer, type TestServerOptions } from "../http-support.ts";
 import { findBarriers, launchBrowser, openPage, storePictures, type StoredPicture } from "./support.ts";
 
 let browser: Browser;
@@ -14,9 +16,12 @@ after(async () => browser.close());
 
 const HOSTILE = `"><img src=x onerror="document.title='owned'"><script>document.title='owned'</script>' onload='x`;
 
-async function startGallery(pictures: readonly StoredPicture[]): Promise<TestServer & { ids: string[]; url: string }> {
+async function startGallery(
+  pictures: readonly StoredPicture[],
+  options: TestServerOptions = {},
+): Promise<TestServer & { ids: string[]; url: string }> {
   const storage = new MockStorage();
-  const server = await startServer({ storage, ttlSeconds: undefined });
+  const server = await startServer({ storage, ttlSeconds: undefined, ...options });
   const ids = await storePictures(storage, pictures);
   return Object.assign(server, { ids, url: `http://127.0.0.1:${server.port}` });
 }
@@ -142,13 +147,97 @@ test("a visitor of this machine deletes a picture after a question; Escape keeps
   assert.deepEqual(faults, []);
 });
 
-test("a visitor through a proxy sees nothing that deletes", async () => {
+test("a picture that is asked for shows its progress, and then itself in front of the others", async () => {
+  const generator = new SteppedGenerator();
+  const gate = Promise.withResolvers<void>();
+  generator.gate = gate.promise;
+  await using server = await startGallery(many(2), { generator });
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(server.url);
+  await page.keyboard.press("n");
+  await page.keyboard.type(HOSTILE);
+  await page.getByText("Options").click();
+  await page.getByLabel("Size").selectOption("768x512");
+  await page.getByLabel("Seed").fill("42");
+  await page.getByRole("button", { name: "Generate" }).click();
+  await page.locator(".job").waitFor();
+  assert.equal(await page.locator(".job .caption-prompt").textContent(), HOSTILE);
+  await page.getByText("Drawing", { exact: true }).waitFor();
+  assert.deepEqual(await findBarriers(page), []);
+  gate.resolve();
+  await page.locator(".tile.fresh").waitFor();
+  await page.waitForFunction("document.querySelectorAll('.job').length === 0");
+  assert.equal(await page.locator("#pictures > li").count(), 3);
+  assert.equal(await page.locator("#pictures img").first().getAttribute("alt"), HOSTILE);
+  const [request] = generator.requests;
+  assert.deepEqual(request, { prompt: HOSTILE, width: 768, height: 512, seed: 42 });
+  assert.deepEqual(faults, []);
+});
+
+test("what the server refuses is said at the form, and a job that fails at its place", async () => {
+  const generator = new SteppedGenerator();
+  generator.failure = new KServeError("out_of_memory", "CUDA");
+  await using server = await startGallery([], { generator });
+  await using watched = await openPage(browser);
+  const { page } = watched;
+  await page.goto(server.url);
+  await page.locator("#prompt").fill("\u200b");
+  await page.locator("#prompt").press("Enter");
+  await page.getByText(/prompt must be text of 1 to 10000 characters/).waitFor();
+  await page.locator("#prompt").fill("a cat");
+  await page.locator("#prompt").press("Enter");
+  await page.locator(".job.failed").getByText("The model server ran out of memory").waitFor();
+});
+
+test("variations are asked for on the page of a picture and appear in the gallery", async () => {
+  const generator = new SteppedGenerator();
+  await using server = await startGallery(many(1), { generator });
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(`${server.url}/gallery/${server.ids[0]}`);
+  await page.keyboard.press("v");
+  assert.deepEqual(await findBarriers(page), []);
+  await page.getByLabel("Prompt").fill("another thing");
+  await page.getByLabel("How many").selectOption("3");
+  await page.getByRole("button", { name: "Draw", exact: true }).click();
+  await page.waitForURL(`${server.url}/`);
+  await page.waitForFunction("document.querySelectorAll('#pictures > [data-id]').length === 4");
+  assert.deepEqual(
+    generator.requests.map(({ prompt }) => prompt),
+    ["another thing", "another thing", "another thing"],
+  );
+  assert.deepEqual(faults, []);
+});
+
+test("the search finds pictures by words of their prompts, and says when there are none", async () => {
+  await using server = await startGallery([{ metadata: { prompt: "a red cat" } }, { metadata: { prompt: "a dog" } }]);
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(server.url);
+  await page.keyboard.press("/");
+  await page.keyboard.type("CAT red");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\?q=CAT/);
+  assert.equal(await page.locator("#pictures > li").count(), 1);
+  await page.locator("#search").fill(HOSTILE.slice(0, 150));
+  await page.locator("#search").press("Enter");
+  await page.getByText("Nothing found").waitFor();
+  assert.equal(await page.locator("#search").inputValue(), HOSTILE.slice(0, 150));
+  await page.getByText("Show all").click();
+  assert.equal(await page.locator("#pictures > li").count(), 2);
+  assert.deepEqual(faults, []);
+});
+
+test("a visitor through a proxy sees nothing that draws or deletes", async () => {
   await using server = await startGallery(many(1));
   await using watched = await openPage(browser, { extraHTTPHeaders: { "X-Forwarded-For": "192.0.2.1" } });
   const { page } = watched;
   await page.goto(`${server.url}/gallery/${server.ids[0]}`);
   assert.equal(await page.locator("#download").isVisible(), true);
   assert.equal(await page.locator("#delete, #vary, dialog").count(), 0);
+  await page.goto(server.url);
+  assert.equal(await page.locator("#composer").count(), 0);
 });
 
 test("the filter shows pictures of one shape, and says when there is none", async () => {

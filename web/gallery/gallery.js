@@ -1,4 +1,6 @@
-import { element, isForPage, localiseTimes, rememberOrder } from "./shared.js";
+import { startComposer } from "./compose.js";
+import { watchJobs } from "./jobs.js";
+import { base, element, isForPage, localiseTimes, rememberOrder } from "./shared.js";
 
 const pictures = element("pictures", HTMLOListElement);
 const more = element("more", HTMLElement);
@@ -140,5 +142,34 @@ document.addEventListener("keydown", (event) => {
   target.focus();
   target.scrollIntoView({ block: "nearest" });
 });
+
+/** Puts the pictures that are new on the server in front of those shown. */
+async function addNewPictures() {
+  const response = await fetch(`${base}/`, { headers: { Accept: "text/html" } }).catch(() => undefined);
+  if (response?.ok !== true) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const known = new Set(listIds());
+  const fresh = Array.from(page.querySelectorAll("#pictures > li")).filter(
+    (tile) => tile instanceof HTMLElement && !known.has(tile.dataset["id"] ?? ""),
+  );
+  for (const tile of fresh) tile.classList.add("fresh");
+  const first = pictures.querySelector(":scope > [data-id]");
+  if (first === null) pictures.append(...fresh);
+  else first.before(...fresh);
+  document.getElementById("empty")?.remove();
+}
+
+startComposer();
+if (pictures.dataset["live"] === "yes") watchJobs(addNewPictures);
+
+// A thumbnail that is not to be had now, or no longer: the picture itself.
+pictures.addEventListener(
+  "error",
+  ({ target }) => {
+    if (!(target instanceof HTMLImageElement) || !target.src.includes("/thumbnail")) return;
+    target.src = target.src.replace(/\/thumbnail.*$/, "");
+  },
+  true,
+);
 
 window.addEventListener("pagehide", () => rememberOrder(listIds()));

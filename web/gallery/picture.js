@@ -1,4 +1,4 @@
-import { base, call, element, isForPage, recallOrder, rememberOrder, say } from "./shared.js";
+import { base, call, element, isForPage, recallOrder, rememberOrder, say, textOf } from "./shared.js";
 
 const imageId = document.querySelector("main")?.dataset["id"] ?? "";
 const newer = element("newer", HTMLAnchorElement);
@@ -37,6 +37,28 @@ const remove = document.getElementById("delete");
 if (remove !== null) {
   remove.hidden = false;
   remove.addEventListener("click", () => void askAndDelete());
+}
+
+const vary = document.getElementById("vary");
+if (vary !== null) {
+  const dialog = element("variations", HTMLDialogElement);
+  const form = element("variations-form", HTMLFormElement);
+  const error = element("variations-error", HTMLElement);
+  const original = textOf(form, "prompt");
+  vary.hidden = false;
+  vary.addEventListener("click", () => dialog.showModal());
+  element("variations-close", HTMLButtonElement).addEventListener("click", () => dialog.close());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const prompt = textOf(form, "prompt");
+    const body = { count: Number(textOf(form, "count")), ...(prompt !== original && { prompt }) };
+    call(`/images/${imageId}/variations`, { method: "POST", body }).then(
+      () => location.assign(`${base}/`),
+      (/** @type {Error} */ failure) => {
+        error.textContent = failure.message;
+      },
+    );
+  });
 }
 
 /** What a key does: the element that it clicks. @type {Readonly<Record<string, string>>} */

@@ -58,6 +58,12 @@ export async function call(path, { method = "GET", body } = {}) {
   return answer;
 }
 
+/** What stands in a field of a form. @param {HTMLFormElement} form @param {string} name */
+export function textOf(form, name) {
+  const value = new FormData(form).get(name);
+  return typeof value === "string" ? value.trim() : "";
+}
+
 /** Keys work outside of fields, without Ctrl, Alt or Meta. @param {KeyboardEvent} event */
 export function isForPage(event) {
   const { target } = event;

@@ -12,6 +12,8 @@ const CONTENT_TYPES = {
   "gallery.css": "text/css; charset=utf-8",
   "gallery.js": "text/javascript; charset=utf-8",
   "picture.js": "text/javascript; charset=utf-8",
+  "compose.js": "text/javascript; charset=utf-8",
+  "jobs.js": "text/javascript; charset=utf-8",
   "shared.js": "text/javascript; charset=utf-8",
   "icon.svg": "image/svg+xml",
 } as const satisfies Record<string, string>;

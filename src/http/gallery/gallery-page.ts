@@ -2,6 +2,7 @@ import type { MetadataPage } from "../../images/image-service.ts";
 import type { Answer } from "../answer.ts";
 import type { Exchange } from "../exchange.ts";
 import { html, type Html } from "../html.ts";
+import { toComposer } from "./composer.ts";
 import { toGalleryPage, type PageContext } from "./page-shell.ts";
 import { toPictureView, toShape, type PictureView } from "./picture-view.ts";
 
@@ -12,26 +13,48 @@ export interface GalleryPageOptions extends PageContext {
   /** False on the pages behind the first. */
   readonly isFirst: boolean;
   readonly mcpUrl: string;
+  /** The words that were looked for; empty when none were. */
+  readonly text: string;
+  /** Whether smaller pictures can be had. */
+  readonly hasThumbnails: boolean;
 }
 
 /** How many pictures are asked for at once, because they are likely to be in view. */
 const EAGER = 8;
+/** Below it a thumbnail saves next to nothing. */
+const MIN_THUMBNAIL_BYTES = 48 * 1024;
+/** Enough for a row on a sharp screen. */
+const THUMBNAIL_SIZE = 512;
 
 /** The pictures, newest first. */
 export function toGalleryListPage(exchange: Exchange, options: GalleryPageOptions): Answer {
-  const { serviceName, basePath, page, nextQuery, isFirst } = options;
+  const { serviceName, basePath, mayChange, page, nextQuery, isFirst, text } = options;
   const views = page.images.map(toPictureView);
   const body = html`<a class="skip" href="#pictures">Skip to the pictures</a>
     <header class="bar">
       <a class="brand" href="${basePath}/"
         ><img src="${basePath}/assets/icon.svg" alt="" width="28" height="28" />${serviceName}</a
       >
+      <form class="search" role="search" action="${basePath}/">
+        <input
+          type="search"
+          name="q"
+          id="search"
+          value="${text}"
+          maxlength="200"
+          aria-label="Search the prompts"
+          placeholder="Search"
+          enterkeyhint="search"
+        />
+      </form>
       ${views.length > 0 && toFilters()}
     </header>
     <main class="gallery">
       <h1 class="hidden-text">Pictures</h1>
-      <ol class="tiles" id="pictures" data-first="${isFirst ? "yes" : "no"}">
-        ${views.map((view, index) => toTile(view, basePath, index < EAGER))}
+      ${mayChange && isFirst && text === "" && toComposer()}
+      ${text !== "" && html`<p class="found">Pictures of <b>${text}</b>. <a href="${basePath}/">Show all</a></p>`}
+      <ol class="tiles" id="pictures" data-live="${isFirst && text === "" ? "yes" : "no"}">
+        ${views.map((view, index) => toTile(view, options, index < EAGER))}
       </ol>
       ${views.length === 0 && toEmptyState(options)}
       <p class="none" id="none" hidden>No picture here has this shape.</p>
@@ -46,8 +69,10 @@ export function toGalleryListPage(exchange: Exchange, options: GalleryPageOption
     : { ...answer, headers: [...answer.headers, "Link", `<${basePath}/?${nextQuery}>; rel="next"`] };
 }
 
-function toTile(view: PictureView, basePath: string, isEager: boolean): Html {
-  const { imageId, prompt, width, height, seed } = view;
+function toTile(view: PictureView, { basePath, hasThumbnails }: GalleryPageOptions, isEager: boolean): Html {
+  const { imageId, prompt, width, height, seed, sizeBytes } = view;
+  const isSmaller = hasThumbnails && sizeBytes > MIN_THUMBNAIL_BYTES;
+  const source = `${basePath}/images/${imageId}${isSmaller ? `/thumbnail?size=${THUMBNAIL_SIZE}` : ""}`;
   const facts = [
     width !== undefined && height !== undefined && `${width} × ${height}`,
     seed !== undefined && `seed ${seed}`,
@@ -55,7 +80,7 @@ function toTile(view: PictureView, basePath: string, isEager: boolean): Html {
   return html`<li class="tile ${toRatioClass(view)}" data-id="${imageId}" data-shape="${toShape(view)}">
     <a href="${basePath}/gallery/${imageId}"
       ><img
-        src="${basePath}/images/${imageId}"
+        src="${source}"
         alt="${prompt === "" ? "A picture without a description" : prompt}"
         ${
           width !== undefined && height !== undefined && html` width="${width}" height="${height}"`
@@ -94,7 +119,14 @@ function toFilters(): Html {
   </fieldset>`;
 }
 
-function toEmptyState({ isFirst }: GalleryPageOptions): Html {
+function toEmptyState({ isFirst, mayChange, text, nextQuery }: GalleryPageOptions): Html {
+  if (text !== "") {
+    if (nextQuery !== undefined) return html``;
+    return html`<div class="empty">
+      <h2>Nothing found</h2>
+      <p>No ${isFirst ? "" : "older "}picture has all these words in its prompt.</p>
+    </div>`;
+  }
   if (!isFirst)
     return html`<div class="empty">
       <h2>No older pictures</h2>
@@ -103,7 +135,8 @@ function toEmptyState({ isFirst }: GalleryPageOptions): Html {
   return html`<div class="empty" id="empty">
     <div class="empty-art" aria-hidden="true"><i></i><i></i><i></i></div>
     <h2>No pictures yet</h2>
-    <p>Let an MCP client call <code>generate_image</code>. Pictures appear here as they are made.</p>
+    <p>${mayChange ? "Describe one above, or let" : "Let"} an MCP client call <code>generate_image</code>.</p>
+    <p>Pictures appear here as they are made.</p>
   </div>`;
 }
 

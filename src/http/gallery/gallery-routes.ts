@@ -2,6 +2,7 @@ import { MCPImageError, toMcpImageError, ValidationError } from "../../core/erro
 import { parseImageId } from "../../core/image-id.ts";
 import type { ImageService } from "../../images/image-service.ts";
 import { getLogger } from "../../logging/logger.ts";
+import { MAX_TEXT_CHARACTERS } from "../../storage/find-query.ts";
 import type { Answer } from "../answer.ts";
 import type { Exchange } from "../exchange.ts";
 import { decode } from "../picture-route.ts";
@@ -16,6 +17,7 @@ export interface GalleryRoutesOptions {
   readonly serviceName: string;
   readonly baseUrl: () => string;
   readonly basePath: string;
+  readonly hasThumbnails: () => Promise<boolean>;
   /** Whether this visitor may make, vary and delete pictures. */
   readonly mayChange: (exchange: Exchange) => boolean;
 }
@@ -36,18 +38,20 @@ export class GalleryRoutes {
 
   /** The pictures, newest first. */
   async list(exchange: Exchange, query: string): Promise<Answer> {
-    const { images, baseUrl } = this.#options;
+    const { images, baseUrl, hasThumbnails } = this.#options;
     return this.#answer(exchange, async (context) => {
-      const cursor = parseCursor(query);
+      const { cursor, text } = parsePageQuery(query);
       const page = await images
         .for(exchange.caller)
-        .listImages({ limit: PAGE_SIZE, ...(cursor !== undefined && { cursor }) });
+        .listImages({ limit: PAGE_SIZE, ...(text !== "" && { text }), ...(cursor !== undefined && { cursor }) });
       return toGalleryListPage(exchange, {
         ...context,
         page,
-        nextQuery: page.nextCursor && new URLSearchParams({ cursor: page.nextCursor }).toString(),
+        nextQuery: page.nextCursor && toPageQuery(text, page.nextCursor),
         isFirst: cursor === undefined,
         mcpUrl: `${baseUrl()}/mcp`,
+        text,
+        hasThumbnails: page.images.length > 0 && (await hasThumbnails()),
       });
     });
   }
@@ -77,10 +81,21 @@ export class GalleryRoutes {
   }
 }
 
-function parseCursor(query: string): string | undefined {
-  const cursor = new URLSearchParams(query).get("cursor") ?? undefined;
-  if (cursor === undefined || parseImageId(cursor) !== undefined) return cursor;
+function parsePageQuery(query: string): { readonly cursor: string | undefined; readonly text: string } {
+  const parameters = new URLSearchParams(query);
+  const cursor = parameters.get("cursor") ?? undefined;
+  const text = (parameters.get("q") ?? "").trim();
+  if (text.length > MAX_TEXT_CHARACTERS) {
+    throw new ValidationError("invalid_argument", "Cannot search: too many characters", {
+      publicMessage: `A search has at most ${MAX_TEXT_CHARACTERS} characters`,
+    });
+  }
+  if (cursor === undefined || parseImageId(cursor) !== undefined) return { cursor, text };
   throw new ValidationError("invalid_argument", "Cannot list: the cursor is none of ours", {
     publicMessage: "The address has a cursor that no page gave",
   });
+}
+
+function toPageQuery(text: string, cursor: string): string {
+  return new URLSearchParams({ ...(text !== "" && { q: text }), cursor }).toString();
 }

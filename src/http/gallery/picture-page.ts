@@ -61,6 +61,7 @@ export function toPicturePage(exchange: Exchange, options: PicturePageOptions): 
         }
         <div class="actions">
           <a class="button primary" href="${source}" download id="download">Download</a>
+          ${mayChange && prompt !== "" && html`<button type="button" id="vary" hidden>Vary…</button>`}
           <button
             type="button"
             data-copy="${prompt}"
@@ -83,19 +84,39 @@ export function toPicturePage(exchange: Exchange, options: PicturePageOptions): 
         </details>
       </section>
     </main>
-    ${
-      mayChange &&
-      html`<dialog id="confirm" aria-labelledby="confirm-title">
-        <form method="dialog">
-          <h2 id="confirm-title">Delete this picture?</h2>
-          <p>It is gone at once, and cannot be brought back.</p>
-          <div class="actions">
-            <button value="no" autofocus>Keep it</button><button value="yes" class="danger solid">Delete</button>
-          </div>
-        </form>
-      </dialog>`
-    }`;
+    ${mayChange && toDialogs(view)}`;
   return toGalleryPage(exchange, options, { title: toTitle(view), script: "picture.js", body });
+}
+
+function toDialogs({ prompt }: PictureView): Html {
+  const counts = [1, 2, 3, 4, 6, 8].map(
+    (count) => html`<option value="${count}" ${count === 4 && html` selected`}>${count}</option>`,
+  );
+  return html`<dialog id="confirm" aria-labelledby="confirm-title">
+      <form method="dialog">
+        <h2 id="confirm-title">Delete this picture?</h2>
+        <p>It is gone at once, and cannot be brought back.</p>
+        <div class="actions">
+          <button value="no" autofocus>Keep it</button><button value="yes" class="danger solid">Delete</button>
+        </div>
+      </form>
+    </dialog>
+    <dialog id="variations" aria-labelledby="variations-title">
+      <form id="variations-form" autocomplete="off">
+        <h2 id="variations-title">Draw it again</h2>
+        <p>With the same settings and new seeds. Other words make another picture.</p>
+        <label>Prompt<textarea name="prompt" rows="3" maxlength="10000" required>${prompt}</textarea></label>
+        <label
+          >How many<select name="count">
+            ${counts}
+          </select></label
+        >
+        <p class="form-error" id="variations-error" role="alert"></p>
+        <div class="actions">
+          <button type="button" id="variations-close">Not now</button><button class="primary">Draw</button>
+        </div>
+      </form>
+    </dialog>`;
 }
 
 function toTitle({ prompt, imageId }: PictureView): string {
