@@ -12,7 +12,8 @@ export interface Validators {
 }
 
 export type Outcome =
-  | { readonly kind: "full" | "not_modified" | "precondition_failed" | "range_not_satisfiable" }
+  | { readonly kind: "full" | "not_modified" }
+  | { readonly kind: "precondition_failed" | "range_not_satisfiable" }
   /** The bytes from `start` up to and with `end`. */
   | { readonly kind: "partial"; readonly start: number; readonly end: number };
 

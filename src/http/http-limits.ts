@@ -15,6 +15,10 @@ export interface HttpLimits {
   readonly cacheBytes: number;
   /** Larger pictures are not kept in memory. A picture of 1024 by 1024 pixels has about 2 MB as PNG. */
   readonly cachePictureBytes: number;
+  /** Of pictures on their way to clients that are not kept in memory; further ones are read in parts of 64 KiB. */
+  readonly sendingBytes: number;
+  /** Without a byte taken for so long, a client is cut off. */
+  readonly stallTimeoutMs: number;
   /** How late a deletion by another process may be seen. */
   readonly cacheRevalidateMs: number;
   /** Of thumbnails and converted pictures kept in memory. */
@@ -36,6 +40,8 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxConnections: 10_000,
   cacheBytes: 64 * MIB,
   cachePictureBytes: 4 * MIB,
+  sendingBytes: 32 * MIB,
+  stallTimeoutMs: 60_000,
   cacheRevalidateMs: 2_000,
   thumbnailCacheBytes: 16 * MIB,
   healthCacheMs: 3_000,

@@ -92,6 +92,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     clock,
     maxBytes: limits.cacheBytes,
     maxPictureBytes: limits.cachePictureBytes,
+    maxSendingBytes: limits.sendingBytes,
     revalidateMs: limits.cacheRevalidateMs,
   });
   const health = new HealthMonitor({
@@ -100,7 +101,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     cacheMs: limits.healthCacheMs,
     timeoutMs: limits.healthTimeoutMs,
   });
-  const pictures = new PictureRoute({ cache, images, policy, clock, metrics });
+  const pictures = new PictureRoute({ cache, images, policy, clock, metrics, stallTimeoutMs: limits.stallTimeoutMs });
   const handle = createRequestHandler({
     guard: new RequestGuard(options),
     router: new Router(),

@@ -1,80 +1,91 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import type { ImageService } from "../images/image-service.ts";
+import type { OpenImage } from "../storage/abstract-storage.ts";
+import { BufferPool } from "./buffer-pool.ts";
+import { HeldPicture, type OpenedPicture, type Picture } from "./held-picture.ts";
 import { toPictureHead, type PictureHead } from "./picture-head.ts";
 
-export interface Picture {
-  readonly head: PictureHead;
-  readonly imageData: Buffer;
-}
-
 export interface PictureCacheOptions {
-  readonly images: Pick<ImageService, "getImage" | "getMetadata" | "expiresAtMs">;
+  readonly images: Pick<ImageService, "openImage" | "getMetadata" | "expiresAtMs">;
   readonly clock: Clock;
+  /** Of pictures that stay in memory. */
   readonly maxBytes: number;
   /** Larger pictures stay only as long as an answer with them is being sent. */
   readonly maxPictureBytes: number;
+  /** Of pictures that are being sent and do not stay. What finds no room there is read in parts. */
+  readonly maxSendingBytes: number;
   /** After this time a hit asks the store whether the picture is still there: another process may have deleted it. */
   readonly revalidateMs: number;
 }
 
-interface Entry {
-  /** Changes when the picture is kept or released: with its time, not with its bytes. */
-  head: PictureHead;
-  readonly held: Buffer | WeakBuffer;
-  checkedAtMs: number;
-}
-
-/** Bytes that are here as long as somebody else holds them. */
-interface WeakBuffer {
-  readonly memory: WeakRef<ArrayBufferLike>;
-  readonly offset: number;
-}
-
 interface Load {
   readonly result: Promise<Picture | undefined>;
+  /** How many wait for it. */
+  waiting: number;
   isForgotten: boolean;
 }
 
-const MAX_WEAK_ENTRIES = 1_000;
-
 /**
- * Pictures in memory, the least recently asked-for leaving first. Concurrent questions for one picture read it once,
- * and answers that are being sent share its bytes whatever its size.
+ * Pictures in memory, the least recently asked-for leaving first. A picture stays when it is asked for a second time while
+ * the cache could still have held it, so that one walk over many pictures throws out nothing. Concurrent questions for one
+ * picture read it once, and answers that are being sent share its bytes.
  */
 export class PictureCache {
   readonly #options: PictureCacheOptions;
-  readonly #small: LRUCache<string, Entry>;
-  readonly #large = new LRUCache<string, Entry>({ max: MAX_WEAK_ENTRIES });
+  readonly #kept: LRUCache<string, HeldPicture>;
+  /** Being sent, and not kept. */
+  readonly #sending = new Map<string, HeldPicture>();
+  /** The sizes of pictures that were asked for lately. */
+  readonly #seen: LRUCache<string, number>;
   readonly #loads = new Map<string, Load>();
+  readonly #pool: BufferPool;
 
   constructor(options: PictureCacheOptions) {
     this.#options = options;
-    this.#small = new LRUCache({ maxSize: options.maxBytes, sizeCalculation: (entry) => Math.max(1, entry.head.size) });
+    this.#pool = new BufferPool(options.maxSendingBytes);
+    this.#kept = new LRUCache({
+      maxSize: options.maxBytes,
+      sizeCalculation: ({ head }) => Math.max(1, head.size),
+      dispose: (picture) => this.#leave(picture),
+    });
+    this.#seen = new LRUCache({ maxSize: options.maxBytes, sizeCalculation: (size) => Math.max(1, size) });
   }
 
-  /** The picture when it is in memory, was looked for lately and has not expired. */
-  getFresh(imageId: string): Picture | undefined {
-    const entry = this.#getEntry(imageId);
+  /** The picture when it is in memory, was looked for lately and has not expired. Retain it to use its bytes later. */
+  getFresh(imageId: string): HeldPicture | undefined {
+    const picture = this.#getHeld(imageId);
     const { clock, revalidateMs } = this.#options;
-    if (entry === undefined || entry.head.expiresAtMs <= clock.nowMs()) return undefined;
-    if (clock.monotonicMs() - entry.checkedAtMs >= revalidateMs) return undefined;
-    return toPicture(entry);
+    if (picture === undefined || picture.head.expiresAtMs <= clock.nowMs()) return undefined;
+    return clock.monotonicMs() - picture.checkedAtMs >= revalidateMs ? undefined : picture;
   }
 
-  /** The picture, from memory when the store says that it is still there. */
+  /** The picture, from memory when the store says that it is still there. The caller releases it. */
   async load(imageId: string): Promise<Picture | undefined> {
     const running = this.#loads.get(imageId);
-    if (running !== undefined) return running.result;
+    if (running !== undefined) {
+      running.waiting++;
+      const picture = await running.result;
+      return picture?.kind === "open" ? this.open(imageId) : picture;
+    }
     const { promise, resolve, reject } = Promise.withResolvers<Picture | undefined>();
-    const load: Load = { result: promise, isForgotten: false };
+    const load: Load = { result: promise, waiting: 1, isForgotten: false };
     this.#loads.set(imageId, load);
     this.#read(imageId, load)
-      .then(resolve, reject)
       .finally(() => {
         if (this.#loads.get(imageId) === load) this.#loads.delete(imageId);
-      });
+      })
+      .then((picture) => {
+        if (picture?.kind === "held") picture.retain(load.waiting - 1);
+        resolve(picture);
+      }, reject);
     return promise;
+  }
+
+  /** The picture open for reading in parts, whether or not it is in memory. The caller releases it. */
+  async open(imageId: string): Promise<OpenedPicture | undefined> {
+    const image = await this.#options.images.openImage(imageId);
+    return image && toOpened(image, this.#toHead(image));
   }
 
   /** What the headers need, without the picture. A picture in memory counts as looked for then. */
@@ -82,62 +93,101 @@ export class PictureCache {
     const startedAtMs = this.#options.clock.monotonicMs();
     const metadata = await this.#options.images.getMetadata(imageId);
     const head = metadata && toPictureHead(metadata, this.#options.images.expiresAtMs(metadata));
-    const entry = this.#getEntry(imageId);
-    if (entry !== undefined && head !== undefined && entry.head.sha256 === head.sha256) {
-      entry.checkedAtMs = startedAtMs;
-      entry.head = head;
+    const held = this.#getHeld(imageId);
+    if (held !== undefined && head !== undefined && held.head.sha256 === head.sha256) {
+      held.checkedAtMs = startedAtMs;
+      held.head = head;
     }
     return head;
   }
 
   /** Drops the picture, and keeps loads that have begun from bringing it back. */
   forget(imageId: string): void {
-    this.#small.delete(imageId);
-    this.#large.delete(imageId);
+    this.#drop(imageId);
     const load = this.#loads.get(imageId);
     if (load !== undefined) load.isForgotten = true;
     this.#loads.delete(imageId);
   }
 
+  /** Gives the picture retained once. */
   async #read(imageId: string, load: Load): Promise<Picture | undefined> {
     const startedAtMs = this.#options.clock.monotonicMs();
-    const entry = this.#getEntry(imageId);
-    const known = entry && toPicture(entry);
-    if (entry !== undefined && known !== undefined) {
-      const head = await this.loadHead(imageId);
-      if (head?.sha256 === entry.head.sha256) return { head, imageData: known.imageData };
+    const held = this.#getHeld(imageId);
+    if (held !== undefined) {
+      held.retain();
+      let head: PictureHead | undefined;
+      try {
+        head = await this.loadHead(imageId);
+        if (head?.sha256 === held.head.sha256) return held;
+      } finally {
+        if (head?.sha256 !== held.head.sha256) held.release();
+      }
       if (!load.isForgotten) this.#drop(imageId);
       if (head === undefined) return undefined;
     }
-    const image = await this.#options.images.getImage(imageId);
-    if (image === undefined) return undefined;
-    const head = toPictureHead(image.record, this.#options.images.expiresAtMs(image.record));
-    const picture = { head, imageData: image.imageData };
-    if (!load.isForgotten) this.#keep(imageId, picture, startedAtMs);
+    const image = await this.#options.images.openImage(imageId);
+    return image && this.#readWhole(imageId, image, load, startedAtMs);
+  }
+
+  async #readWhole(imageId: string, image: OpenImage, load: Load, checkedAtMs: number): Promise<Picture> {
+    const head = this.#toHead(image);
+    const isKept = !load.isForgotten && this.#isWanted(imageId, head.size);
+    const lent = isKept ? undefined : this.#pool.take(head.size);
+    if (!isKept && lent === undefined) return toOpened(image, head);
+    const imageData = lent?.bytes ?? Buffer.allocUnsafeSlow(head.size);
+    try {
+      await image.read(imageData, 0);
+    } catch (error) {
+      lent?.release();
+      throw error;
+    } finally {
+      image.close();
+    }
+    if (lent === undefined) {
+      const picture = new HeldPicture({ head, imageData, checkedAtMs, onIdle: () => undefined });
+      picture.retain();
+      if (!load.isForgotten) this.#kept.set(imageId, picture);
+      return picture;
+    }
+    const onIdle = (): void => {
+      if (this.#sending.get(imageId) === picture) this.#sending.delete(imageId);
+      lent.release();
+    };
+    const picture: HeldPicture = new HeldPicture({ head, imageData, checkedAtMs, onIdle });
+    picture.retain();
+    if (!load.isForgotten) this.#sending.set(imageId, picture);
     return picture;
   }
 
-  #keep(imageId: string, { head, imageData }: Picture, checkedAtMs: number): void {
-    if (imageData.length <= this.#options.maxPictureBytes) {
-      this.#small.set(imageId, { head, held: imageData, checkedAtMs });
-      return;
-    }
-    const memory = new WeakRef(imageData.buffer);
-    this.#large.set(imageId, { head, held: { memory, offset: imageData.byteOffset }, checkedAtMs });
+  /** True when the picture was asked for lately; it is so from now on. */
+  #isWanted(imageId: string, sizeBytes: number): boolean {
+    if (sizeBytes > this.#options.maxPictureBytes) return false;
+    const isWanted = this.#seen.get(imageId) !== undefined;
+    this.#seen.set(imageId, sizeBytes);
+    return isWanted;
   }
 
-  #getEntry(imageId: string): Entry | undefined {
-    return this.#small.get(imageId) ?? this.#large.get(imageId);
+  /** A picture that leaves while it is being sent still takes memory. */
+  #leave(picture: HeldPicture): void {
+    if (picture.isIdle) return;
+    this.#pool.charge(picture.head.size);
+    picture.onIdle = () => this.#pool.charge(-picture.head.size);
+  }
+
+  #toHead({ record }: OpenImage): PictureHead {
+    return toPictureHead(record, this.#options.images.expiresAtMs(record));
+  }
+
+  #getHeld(imageId: string): HeldPicture | undefined {
+    return this.#kept.get(imageId) ?? this.#sending.get(imageId);
   }
 
   #drop(imageId: string): void {
-    this.#small.delete(imageId);
-    this.#large.delete(imageId);
+    this.#kept.delete(imageId);
+    this.#sending.delete(imageId);
   }
 }
 
-function toPicture({ head, held }: Entry): Picture | undefined {
-  if (Buffer.isBuffer(held)) return { head, imageData: held };
-  const memory = held.memory.deref();
-  return memory && { head, imageData: Buffer.from(memory, held.offset, head.size) };
+function toOpened(image: OpenImage, head: PictureHead): OpenedPicture {
+  return { kind: "open", head, image, release: () => image.close() };
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { AccessPolicy } from "../access/access-policy.ts";
 import { hasScope } from "../access/principal.ts";
 import type { Clock } from "../core/clock.ts";
@@ -9,14 +10,18 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { toErrorAnswer, type Answer } from "./answer.ts";
 import { evaluateConditions, hasConditions, type Outcome } from "./conditions.ts";
 import type { Exchange } from "./exchange.ts";
+import type { HeldPicture, OpenedPicture, Picture } from "./held-picture.ts";
 import type { PictureCache } from "./picture-cache.ts";
 import { toPendingAnswer } from "./pending-answer.ts";
 import { toCacheControl, type PictureHead } from "./picture-head.ts";
+import { sendInParts } from "./send-in-parts.ts";
 
 export interface PictureRouteOptions {
   readonly cache: PictureCache;
-  readonly images: Pick<ImageService, "for">;
+  readonly images: Pick<ImageService, "for" | "isAbsent">;
   readonly policy: AccessPolicy;
+  /** Without a byte taken for so long, a client is cut off. */
+  readonly stallTimeoutMs: number;
   readonly metrics: Metrics;
   readonly clock: Clock;
 }
@@ -59,113 +64,155 @@ export function decode(text: string): string {
  * Gives an answer instead where the body is not a picture, for the caller to send.
  */
 export class PictureRoute {
-  readonly #cache: PictureCache;
-  readonly #images: Pick<ImageService, "for">;
-  readonly #policy: AccessPolicy;
-  readonly #metrics: Metrics;
-  readonly #clock: Clock;
+  readonly #options: PictureRouteOptions;
 
-  constructor({ cache, images, policy, metrics, clock }: PictureRouteOptions) {
-    this.#cache = cache;
-    this.#images = images;
-    this.#policy = policy;
-    this.#metrics = metrics;
-    this.#clock = clock;
+  constructor(options: PictureRouteOptions) {
+    this.#options = options;
   }
 
-  /** Answers from memory. False when the picture is not there, so that `serve` must be called. */
-  serveFromMemory(exchange: Exchange, name: PictureName): boolean {
-    const hit = this.#cache.getFresh(name.imageId);
-    if (hit === undefined || !this.isAnswer(exchange, name, hit.head)) return false;
+  /** Answers what needs no waiting: a picture in memory, and an id that is known to name none. Else false: `serve`. */
+  serveAtOnce(exchange: Exchange, name: PictureName): boolean {
+    const { cache, images, metrics } = this.#options;
+    const picture = cache.getFresh(name.imageId);
+    if (picture === undefined) {
+      if (!images.isAbsent(name.imageId)) return false;
+      metrics.imageServed(NOT_FOUND.status);
+      exchange.send(NOT_FOUND);
+      return true;
+    }
+    if (!this.isAnswer(exchange, name, picture.head)) return false;
     const { method, headers } = exchange;
-    const outcome: Outcome = hasConditions(headers) ? evaluateConditions(method, headers, hit.head) : { kind: "full" };
-    if (outcome.kind !== "full" && outcome.kind !== "partial" && outcome.kind !== "not_modified") return false;
-    this.#write(exchange, hit.head, outcome, hit.imageData);
+    const outcome: Outcome = hasConditions(headers) ? evaluateConditions(method, headers, picture.head) : FULL;
+    if (!isSent(outcome)) return false;
+    picture.retain();
+    this.#send(exchange, picture, outcome);
     return true;
   }
 
   /** Answers from the store. Reads the picture only when its bytes are asked for. */
   async serve(exchange: Exchange, name: PictureName): Promise<Answer | undefined> {
     const { imageId } = name;
+    const { cache } = this.#options;
     const { method, headers } = exchange;
+    let picture: Picture | undefined;
     if (method === "HEAD" || hasConditions(headers)) {
-      const head = await this.#cache.loadHead(imageId);
+      const head = await cache.loadHead(imageId);
       if (head === undefined) return this.#answerMissing(exchange, imageId);
       if (!this.isAnswer(exchange, name, head)) return this.#refuse("image_not_found");
       const outcome = evaluateConditions(method, headers, head);
-      switch (outcome.kind) {
-        case "precondition_failed":
-          return this.#refuse("precondition_failed");
-        case "range_not_satisfiable":
-          return this.#refuse("range_not_satisfiable", ["Content-Range", `bytes */${head.size}`]);
-        case "not_modified":
-          this.#write(exchange, head, outcome);
-          return undefined;
-        case "full":
-        case "partial":
-          if (method !== "HEAD") break;
-          this.#write(exchange, head, outcome);
-          return undefined;
+      if (!isSent(outcome)) {
+        return outcome.kind === "precondition_failed"
+          ? this.#refuse("precondition_failed")
+          : this.#refuse("range_not_satisfiable", ["Content-Range", `bytes */${head.size}`]);
       }
+      if (method === "HEAD" || outcome.kind === "not_modified") {
+        this.#writeHead(exchange, head, outcome);
+        exchange.response.end();
+        return undefined;
+      }
+      if (outcome.kind === "partial") picture = cache.getFresh(imageId) ?? (await cache.open(imageId));
+      if (picture?.kind === "held") picture.retain();
     }
-    const found = await this.#cache.load(imageId);
-    if (found === undefined) return this.#answerMissing(exchange, imageId);
-    if (!this.isAnswer(exchange, name, found.head)) return this.#refuse("image_not_found");
-    this.#write(exchange, found.head, evaluateConditions(method, headers, found.head), found.imageData);
+    picture ??= await cache.load(imageId);
+    if (picture === undefined) return this.#answerMissing(exchange, imageId);
+    const outcome = evaluateConditions(method, headers, picture.head);
+    if (!this.isAnswer(exchange, name, picture.head) || !isSent(outcome)) {
+      picture.release();
+      return this.#refuse("image_not_found");
+    }
+    if (picture.kind === "held") this.#send(exchange, picture, outcome);
+    else await this.#sendParts(exchange, picture, outcome);
     return undefined;
   }
 
   /** A picture that the caller may not see is not there. */
   isAnswer({ caller }: Exchange, { extension }: PictureName, head: PictureHead): boolean {
     if (extension !== undefined && extension !== head.extension) return false;
-    return this.#policy.opensPictures || this.#policy.maySee(caller.principal, head.owner);
+    const { policy } = this.#options;
+    return policy.opensPictures || policy.maySee(caller.principal, head.owner);
   }
 
   /** What caches may do with the picture, or with another form of it. */
   toCacheControl(head: PictureHead): string {
-    return toCacheControl(head, this.#clock.nowMs(), this.#policy.isOpen ? "public" : "private");
+    const { clock, policy } = this.#options;
+    return toCacheControl(head, clock.nowMs(), policy.isOpen ? "public" : "private");
   }
 
-  #write(exchange: Exchange, head: PictureHead, outcome: Outcome, imageData?: Buffer): void {
+  /** Releases the picture when its bytes have left. */
+  #send(exchange: Exchange, picture: HeldPicture, outcome: SentOutcome): void {
     const { response } = exchange;
-    const headers = exchange.toHeaders();
-    headers.push("Cache-Control", this.toCacheControl(head), ...head.sharedHeaders);
-    if (outcome.kind === "not_modified") {
-      this.#metrics.imageServed(304);
-      response.writeHead(304, headers);
-      response.end();
+    this.#writeHead(exchange, picture.head, outcome);
+    response.end(exchange.method === "HEAD" ? undefined : toBody(picture, outcome));
+    if (response.writableLength === 0) {
+      picture.release();
       return;
     }
-    headers.push(...head.contentHeaders);
-    const body = exchange.method === "HEAD" ? undefined : imageData;
+    this.#limitStall(response);
+    response.once("close", () => picture.release());
+  }
+
+  async #sendParts(exchange: Exchange, picture: OpenedPicture, outcome: SentOutcome): Promise<void> {
+    const { response } = exchange;
+    const { head, image } = picture;
+    this.#writeHead(exchange, head, outcome);
+    this.#limitStall(response);
+    try {
+      await sendInParts(response, image, outcome.kind === "partial" ? outcome : { start: 0, end: head.size - 1 });
+    } finally {
+      picture.release();
+    }
+  }
+
+  /** Cuts off a client that takes nothing, so that it does not hold memory and a connection for ever. */
+  #limitStall(response: ServerResponse): void {
+    response.setTimeout(this.#options.stallTimeoutMs, () => response.destroy());
+  }
+
+  #writeHead(exchange: Exchange, head: PictureHead, outcome: SentOutcome): void {
+    const headers = exchange.toHeaders();
+    headers.push("Cache-Control", this.toCacheControl(head), ...head.sharedHeaders);
+    const status = STATUS[outcome.kind];
+    if (outcome.kind !== "not_modified") headers.push(...head.contentHeaders);
     if (outcome.kind === "partial") {
       const { start, end } = outcome;
       headers.push("Content-Range", `bytes ${start}-${end}/${head.size}`, "Content-Length", String(end - start + 1));
-      this.#metrics.imageServed(206);
-      response.writeHead(206, headers);
-      response.end(body?.subarray(start, end + 1));
-      return;
     }
-    headers.push("Content-Length", String(head.size));
-    this.#metrics.imageServed(200);
-    response.writeHead(200, headers);
-    response.end(body);
+    if (outcome.kind === "full") headers.push("Content-Length", String(head.size));
+    this.#options.metrics.imageServed(status);
+    exchange.response.writeHead(status, headers);
   }
 
   /** A picture that is not stored may be on its way. */
   async #answerMissing({ caller }: Exchange, imageId: ImageId): Promise<Answer> {
+    const { images, metrics, policy } = this.#options;
     // What is told of it is its metadata, which a link alone does not open.
-    const isStranger = !this.#policy.isOpen && !hasScope(caller.principal, "images:read");
-    const pending = isStranger ? undefined : await this.#images.for(caller).findPending(imageId);
+    const isStranger = !policy.isOpen && !hasScope(caller.principal, "images:read");
+    const pending = isStranger ? undefined : await images.for(caller).findPending(imageId);
     if (pending === undefined) return this.#refuse("image_not_found");
     const answer = toPendingAnswer(pending);
-    this.#metrics.imageServed(answer.status);
+    metrics.imageServed(answer.status);
     return answer;
   }
 
   #refuse(code: "image_not_found" | "precondition_failed" | "range_not_satisfiable", headers: string[] = []): Answer {
     const answer = toErrorAnswer(new MCPImageError(code, "Cannot serve the picture"), headers);
-    this.#metrics.imageServed(answer.status);
+    this.#options.metrics.imageServed(answer.status);
     return answer;
   }
+}
+
+/** What is written here; the rest is an error. */
+type SentOutcome = Exclude<Outcome, { readonly kind: "precondition_failed" | "range_not_satisfiable" }>;
+
+const FULL = { kind: "full" } as const;
+const STATUS = { full: 200, partial: 206, not_modified: 304 } as const;
+const NOT_FOUND = toErrorAnswer(new MCPImageError("image_not_found", "No such image"));
+
+function isSent(outcome: Outcome): outcome is SentOutcome {
+  return outcome.kind === "full" || outcome.kind === "partial" || outcome.kind === "not_modified";
+}
+
+function toBody({ imageData }: HeldPicture, outcome: SentOutcome): Buffer | undefined {
+  if (outcome.kind === "partial") return imageData.subarray(outcome.start, outcome.end + 1);
+  return outcome.kind === "full" ? imageData : undefined;
 }

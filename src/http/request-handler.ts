@@ -88,7 +88,7 @@ class RequestHandler {
     const picture = isRead(exchange) ? toPictureName(path, localPath) : undefined;
     // Whoever must say who they are waits for the policy first.
     const isQuick = query === "" && !exchange.hasBody && this.#options.policy.isOpen;
-    if (picture !== undefined && isQuick && this.#options.pictures.serveFromMemory(exchange, picture)) {
+    if (picture !== undefined && isQuick && this.#options.pictures.serveAtOnce(exchange, picture)) {
       logEnd(exchange, path);
       return;
     }
@@ -172,7 +172,7 @@ class RequestHandler {
     if (picture === undefined) throw unknownId();
     const conversion = parseFormatQuery(query);
     if (conversion !== undefined) return thumbnails.serve(exchange, picture, conversion);
-    if (!policy.isOpen && !exchange.hasBody && pictures.serveFromMemory(exchange, picture)) return undefined;
+    if (!policy.isOpen && !exchange.hasBody && pictures.serveAtOnce(exchange, picture)) return undefined;
     return pictures.serve(exchange, picture);
   }
 

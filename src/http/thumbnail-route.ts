@@ -6,6 +6,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { toErrorAnswer, type Answer } from "./answer.ts";
 import { evaluateConditions } from "./conditions.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Picture } from "./held-picture.ts";
 import type { PictureCache } from "./picture-cache.ts";
 import type { PictureHead } from "./picture-head.ts";
 import type { PictureName, PictureRoute } from "./picture-route.ts";
@@ -65,8 +66,14 @@ export class ThumbnailRoute {
     const running = this.#making.get(key);
     if (running !== undefined) return running;
     const { cache, converter } = this.#options;
+    let picture: Picture | undefined;
+    const loadBytes = async (): Promise<Buffer | undefined> => {
+      picture = await cache.load(imageId);
+      return picture && toBytes(picture);
+    };
     const making = converter
-      .convert(async () => (await cache.load(imageId))?.imageData, request)
+      .convert(loadBytes, request)
+      .finally(() => picture?.release())
       .then((body) => {
         if (body !== undefined) this.#made.set(key, body);
         return body;
@@ -93,4 +100,11 @@ export class ThumbnailRoute {
     this.#options.metrics.imageServed(answer.status);
     return answer;
   }
+}
+
+async function toBytes(picture: Picture): Promise<Buffer> {
+  if (picture.kind === "held") return picture.imageData;
+  const bytes = Buffer.allocUnsafeSlow(picture.head.size);
+  await picture.image.read(bytes, 0);
+  return bytes;
 }

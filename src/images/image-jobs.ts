@@ -115,6 +115,14 @@ export class ImageJobs {
     return { status: "running", response: this.#options.toPendingResponse(id, metadata), owner };
   }
 
+  /** True when it is known without waiting that nobody was told of a picture of this id; false says nothing. */
+  isAbsent(imageId: string): boolean {
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current") return true;
+    const { id } = parsed;
+    return this.board.get(id) === undefined && !this.#ending.has(id) && this.#options.records.isAbsent(id);
+  }
+
   /** Resolves when no job of this id runs any more, or when the time is over. @throws the reason of the signal */
   async wait(imageId: string, options: WaitOptions): Promise<void> {
     const { signal, maxWaitMs } = options;

@@ -8,7 +8,13 @@ import { systemRandom, type Random } from "../core/random.ts";
 import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
 import { getLogger } from "../logging/logger.ts";
 import type { FairQueue } from "../queue/fair-queue.ts";
-import type { AbstractStorage, FindImagesQuery, ImageRecord, StoredImage } from "../storage/abstract-storage.ts";
+import type {
+  AbstractStorage,
+  FindImagesQuery,
+  ImageRecord,
+  OpenImage,
+  StoredImage,
+} from "../storage/abstract-storage.ts";
 import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
@@ -206,6 +212,21 @@ export class ImageService {
     if (pending?.status === "running") return pending;
     const stored = await this.getMetadata(imageId, signal);
     return stored === undefined ? pending : { status: "ready", metadata: stored };
+  }
+
+  /** The picture open for reading in parts, or `undefined` when it is unknown or its time is over. */
+  async openImage(imageId: string, signal?: AbortSignal): Promise<OpenImage | undefined> {
+    if (this.#isExpiredId(imageId) && (await this.getMetadata(imageId, signal)) === undefined) return undefined;
+    const image = await this.#storage.openImage(imageId, { ...(signal && { signal }) });
+    if (image === undefined || !this.#isExpired(image.record)) return image;
+    image.close();
+    return undefined;
+  }
+
+  /** True when it is known without waiting that no picture has this id, or will have it soon; false says nothing. */
+  isAbsent(imageId: string): boolean {
+    // In this order: a picture is there before its job is gone.
+    return this.#jobs.isAbsent(imageId) && this.#storage.isAbsent(imageId);
   }
 
   /** One page of pictures that have not expired, newest first. */

@@ -31,6 +31,15 @@ export interface StoredImage {
   readonly imageData: Buffer;
 }
 
+/** A picture that is open for reading, in any order; whoever opened it closes it. */
+export interface OpenImage {
+  readonly record: ImageRecord;
+  /** Fills `into` with the bytes from `position` on. @throws {StorageError} also when the picture ends before */
+  read(into: Uint8Array, position: number): Promise<void>;
+  /** Safe to call twice. */
+  close(): void;
+}
+
 export interface FindImagesQuery {
   /** Literal prefix of the id; characters outside an id's alphabet match nothing. */
   readonly prefix?: string;
@@ -146,6 +155,17 @@ export abstract class AbstractStorage implements AsyncDisposable {
     return (await this.storeImage(imageData, imageId, metadata, options)).location;
   }
 
+  /** The picture open for reading in parts, or `undefined`. A driver that can read parts overrides this. */
+  async openImage(imageId: string, options?: OperationOptions): Promise<OpenImage | undefined> {
+    const image = await this.readImage(imageId, options);
+    return image && toOpenImage(image);
+  }
+
+  /** True when the store knows without waiting that it has no such picture; false says nothing. */
+  isAbsent(_imageId: string): boolean {
+    return false;
+  }
+
   /** The bytes exactly as they were saved, or `undefined`. */
   async getImage(imageId: string, options?: OperationOptions): Promise<Buffer | undefined> {
     return (await this.readImage(imageId, options))?.imageData;
@@ -172,4 +192,12 @@ export abstract class AbstractStorage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+function toOpenImage({ record, imageData }: StoredImage): OpenImage {
+  return {
+    record,
+    read: async (into, position) => void imageData.copy(into, 0, position, position + into.length),
+    close: () => undefined,
+  };
 }

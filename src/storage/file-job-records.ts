@@ -14,6 +14,7 @@ import {
   type JobRecord,
   type JobRecords,
 } from "./job-records.ts";
+import { chooseLookUp, lookAtOnce, type LookUp } from "./open-file.ts";
 
 export interface FileJobRecordsOptions {
   /** The folder of the pictures; the records lie in its folder `jobs`. */
@@ -24,11 +25,14 @@ const FOLDER = "jobs";
 
 /** Keeps each job's record as a file below the folder of the pictures, for every process that shares it. */
 export class FileJobRecords implements JobRecords {
+  readonly #root: string;
   readonly #folder: string;
+  #lookUp: LookUp | undefined;
   readonly #inFlight = new Set<Promise<unknown>>();
 
   constructor(options: FileJobRecordsOptions) {
-    this.#folder = join(resolve(options.basePath), FOLDER);
+    this.#root = resolve(options.basePath);
+    this.#folder = join(this.#root, FOLDER);
   }
 
   async readJob(imageId: ImageId, { signal }: OperationOptions = {}): Promise<JobRecord | undefined> {
@@ -36,6 +40,19 @@ export class FileJobRecords implements JobRecords {
       const text = await orUndefined(readFile(this.#toPath(imageId), "utf8"));
       return text === undefined ? undefined : parseJobText(text, imageId);
     });
+  }
+
+  isAbsent(imageId: ImageId): boolean {
+    if (this.#lookUp === undefined) {
+      this.#lookUp = "by_thread";
+      const chosen = chooseLookUp(this.#root).then((lookUp) => (this.#lookUp = lookUp));
+      chosen.catch(() => undefined);
+    }
+    try {
+      return this.#lookUp === "at_once" && lookAtOnce(this.#toPath(imageId)) === undefined;
+    } catch {
+      return false;
+    }
   }
 
   async writeJob(record: JobRecord, { signal }: OperationOptions = {}): Promise<void> {

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { isErrno, StorageError } from "../core/errors.ts";
 import { NO_LINKS, removeFile, syncFolder } from "./durable-file.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
-import { checkFolders } from "./file-reader.ts";
+import { checkFolders } from "./folder-checks.ts";
 
 /** A cleaner may remove an empty folder under us; it does not do so again and again. */
 const FOLDER_ATTEMPTS = 5;

@@ -1,18 +1,16 @@
-import { constants, lstat, open, type FileHandle } from "node:fs/promises";
 import { LRUCache } from "lru-cache";
-import { isErrno } from "../core/errors.ts";
+import { StorageError } from "../core/errors.ts";
 import { sniffImageFormat, type ImageFormat } from "../core/image-format.ts";
 import type { ImageId } from "../core/image-id.ts";
 import type { Logger } from "../logging/logger.ts";
-import type { ImageRecord, StoredImage } from "./abstract-storage.ts";
+import type { ImageRecord, OpenImage, StoredImage } from "./abstract-storage.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
+import { FolderChecks, type FolderState } from "./folder-checks.ts";
 import { MAX_RECORD_BYTES, parseJsonObject, parseRecord, recoverRecord, toKeptRecord } from "./image-record.ts";
+import { lookAt, lookAtOnce, openFile, type LookUp, type OpenFile } from "./open-file.ts";
 
 /** JSON characters of the records that are kept in memory. */
 const RECORD_CACHE_SIZE = 16 * 1024 * 1024;
-
-/** Never follows a planted link, never waits for a planted pipe. Windows has neither flag. */
-const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 interface FoundImage {
   readonly format: ImageFormat;
@@ -20,15 +18,26 @@ interface FoundImage {
   readonly modifiedAtMs: number;
 }
 
+/** A picture whose record is known, open for reading. */
+interface OpenPicture {
+  readonly record: ImageRecord;
+  readonly file: OpenFile;
+}
+
 /** Reads pictures and their records; records never change, so they are cached by id. */
 export class FileReader {
+  /** Set by the storage once it knows its folder. */
+  lookUp: LookUp = "by_thread";
+  readonly #root: string;
   readonly #logger: Logger;
+  readonly #folders = new FolderChecks();
   readonly #records = new LRUCache<ImageId, { readonly record: ImageRecord; readonly cost: number }>({
     maxSize: RECORD_CACHE_SIZE,
     sizeCalculation: ({ cost }) => cost,
   });
 
-  constructor(logger: Logger) {
+  constructor(root: string, logger: Logger) {
+    this.#root = root;
     this.#logger = logger;
   }
 
@@ -40,6 +49,25 @@ export class FileReader {
   /** Forgets a picture that is gone. */
   forget(id: ImageId): void {
     this.#records.delete(id);
+  }
+
+  async checkFolders(place: ImagePlace): Promise<FolderState> {
+    return this.#folders.check(place, this.lookUp);
+  }
+
+  /**
+   * True when a look at the disk of this machine finds nothing of the picture; false says nothing. The second place is
+   * looked at last: a picture appears there before it is gone from the first.
+   */
+  isAbsent(place: ImagePlace, kept: ImagePlace): boolean {
+    if (this.lookUp !== "at_once") return false;
+    try {
+      if (this.#hasFolder(place)) return this.#hasNoFile(place) && (!this.#hasFolder(kept) || this.#hasNoFile(kept));
+      const isRootThere = lookAtOnce(this.#root) !== undefined;
+      return isRootThere && (!this.#hasFolder(kept) || this.#hasNoFile(kept));
+    } catch {
+      return false;
+    }
   }
 
   /** The record of a picture that lies whole on the disk now. */
@@ -55,15 +83,33 @@ export class FileReader {
   }
 
   async readImage(place: ImagePlace): Promise<StoredImage | undefined> {
-    for (const format of this.#formatsOf(place)) {
-      const file = await readWhole(toImagePath(place, format));
-      if (file === undefined) continue;
-      if ((await checkFolders(place)) !== "real") return undefined;
-      const { bytes: imageData, modifiedAtMs } = file;
-      const record = await this.#readRecordOf(place, { format, size: imageData.length, modifiedAtMs }, imageData);
-      return record && { record, imageData };
+    const picture = await this.#openPicture(place);
+    if (picture === undefined) return undefined;
+    const { record, file } = picture;
+    try {
+      const imageData = Buffer.allocUnsafeSlow(record.size);
+      const length = await file.read(imageData, 0);
+      if (length === record.size) return { record, imageData };
+      this.#reportDamage(place, length, record);
+      return undefined;
+    } finally {
+      file.close();
     }
-    return undefined;
+  }
+
+  async openImage(place: ImagePlace): Promise<OpenImage | undefined> {
+    const picture = await this.#openPicture(place);
+    if (picture === undefined) return undefined;
+    const { record, file } = picture;
+    return {
+      record,
+      read: async (into, position) => {
+        const length = await file.read(into, position);
+        if (length === into.length) return;
+        throw new StorageError("storage_read_failed", `Cannot read image "${place.id}": it ends too early`);
+      },
+      close: () => file.close(),
+    };
   }
 
   /** When a picture was made: by its id, else by its record, else by its file. */
@@ -72,47 +118,91 @@ export class FileReader {
     const cached = this.#records.get(place.id);
     if (cached !== undefined) return Date.parse(cached.record.created_at);
     const found = await this.#findImage(place);
-    return found && toCreatedAtMs(await readRecordText(place), found);
+    return found && toCreatedAtMs(await this.#readRecordText(place), found);
+  }
+
+  #hasFolder(place: ImagePlace): boolean {
+    return this.#folders.isKnown(place) || lookAtOnce(place.folder) !== undefined;
+  }
+
+  #hasNoFile(place: ImagePlace): boolean {
+    return place.formats.every((format) => lookAtOnce(toImagePath(place, format)) === undefined);
   }
 
   async #findImage(place: ImagePlace): Promise<FoundImage | undefined> {
     for (const format of this.#formatsOf(place)) {
-      const path = toImagePath(place, format);
+      const stats = await lookAt(toImagePath(place, format), this.lookUp);
+      if (stats?.isFile() !== true || (await this.#folders.check(place, this.lookUp)) !== "real") continue;
+      return { format, size: stats.size, modifiedAtMs: stats.mtimeMs };
+    }
+    return undefined;
+  }
+
+  async #openPicture(place: ImagePlace): Promise<OpenPicture | undefined> {
+    for (const format of this.#formatsOf(place)) {
+      const file = await openFile(toImagePath(place, format), this.lookUp);
+      if (file === undefined) continue;
+      let record: ImageRecord | undefined;
       try {
-        const [stats, folders] = await Promise.all([lstat(path), checkFolders(place)]);
-        if (stats.isFile() && folders === "real") return { format, size: stats.size, modifiedAtMs: stats.mtimeMs };
-      } catch (error) {
-        if (!isErrno(error, "ENOENT")) throw error;
+        if ((await this.#folders.check(place, this.lookUp)) !== "real") return undefined;
+        const { size, modifiedAtMs } = file;
+        record = await this.#readRecordOf(place, { format, size, modifiedAtMs }, file);
+      } finally {
+        if (record === undefined) file.close();
       }
+      return record && { record, file };
     }
     return undefined;
   }
 
   /** `undefined` for a picture that is not as long as its record says: a half image is never shown. */
-  async #readRecordOf(place: ImagePlace, found: FoundImage, imageData?: Buffer): Promise<ImageRecord | undefined> {
-    const record = await this.#loadRecord(place, found, imageData);
+  async #readRecordOf(place: ImagePlace, found: FoundImage, file?: OpenFile): Promise<ImageRecord | undefined> {
+    const record = this.#records.get(place.id)?.record ?? (await this.#loadRecord(place, found, file));
     if (record === undefined) return undefined;
     if (record.size === found.size && record.format === found.format) return toTold(place, record);
-    this.#records.delete(place.id);
-    this.#logger.error("image_damaged", { image_id: place.id, size: found.size, expected_size: record.size });
+    this.#reportDamage(place, found.size, record);
     return undefined;
   }
 
-  async #loadRecord(place: ImagePlace, found: FoundImage, imageData?: Buffer): Promise<ImageRecord | undefined> {
-    const cached = this.#records.get(place.id);
-    if (cached !== undefined) return cached.record;
-    const text = await readRecordText(place);
-    const record = parseRecord(text, place.id) ?? (await this.#recover(place, found, text, imageData));
+  #reportDamage(place: ImagePlace, size: number, record: ImageRecord): void {
+    this.#records.delete(place.id);
+    this.#logger.error("image_damaged", { image_id: place.id, size, expected_size: record.size });
+  }
+
+  async #loadRecord(place: ImagePlace, found: FoundImage, file?: OpenFile): Promise<ImageRecord | undefined> {
+    const text = await this.#readRecordText(place);
+    const record = parseRecord(text, place.id) ?? (await this.#recover(place, found, text, file));
     if (record !== undefined) this.#records.set(place.id, { record, cost: text.length + 1 });
     return record;
   }
 
   /** The name of the picture is the commit point: it is served even when its record is lost. */
-  async #recover(place: ImagePlace, found: FoundImage, text: string, read?: Buffer): Promise<ImageRecord | undefined> {
-    const imageData = read ?? (await readWhole(toImagePath(place, found.format)))?.bytes;
+  async #recover(
+    place: ImagePlace,
+    found: FoundImage,
+    text: string,
+    file?: OpenFile,
+  ): Promise<ImageRecord | undefined> {
+    const imageData =
+      file === undefined ? await this.#readWhole(toImagePath(place, found.format)) : await readBytes(file);
     if (imageData === undefined || sniffImageFormat(imageData) !== found.format) return undefined;
     if (place.createdAtMs !== undefined) this.#logger.warn("image_record_recovered", { image_id: place.id });
     return recoverRecord(place.id, place.createdAtMs ?? toCreatedAtMs(text, found), imageData, text);
+  }
+
+  /** Empty when there is none. */
+  async #readRecordText(place: ImagePlace): Promise<string> {
+    return (await this.#readWhole(place.recordPath, MAX_RECORD_BYTES))?.toString() ?? "";
+  }
+
+  async #readWhole(path: string, maxBytes = Number.POSITIVE_INFINITY): Promise<Buffer | undefined> {
+    const file = await openFile(path, this.lookUp);
+    if (file === undefined) return undefined;
+    try {
+      return file.size > maxBytes ? undefined : await readBytes(file);
+    } finally {
+      file.close();
+    }
   }
 
   #formatsOf(place: ImagePlace): readonly ImageFormat[] {
@@ -125,55 +215,10 @@ function toTold(place: ImagePlace, record: ImageRecord): ImageRecord {
   return place.isKept ? toKeptRecord(record) : record;
 }
 
-/** Whether the folders on the way to a picture are real ones, or a link that somebody planted is among them. */
-export async function checkFolders(place: ImagePlace): Promise<"real" | "linked" | "missing"> {
-  try {
-    const stats = await Promise.all(place.folders.map(async (folder) => lstat(folder)));
-    return stats.every((entry) => entry.isDirectory()) ? "real" : "linked";
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return "missing";
-    throw error;
-  }
-}
-
-/** One buffer of the right size, where `readFile()` would read in pieces and join them. Shorter when the file is. */
-async function readBytes(handle: FileHandle, sizeBytes: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(sizeBytes);
-  let length = 0;
-  while (length < sizeBytes) {
-    const { bytesRead } = await handle.read(bytes, length, sizeBytes - length, length);
-    if (bytesRead === 0) break;
-    length += bytesRead;
-  }
-  return bytes.subarray(0, length);
-}
-
-interface WholeFile {
-  readonly bytes: Buffer;
-  readonly modifiedAtMs: number;
-}
-
-/** A regular file of our own folder, `undefined` for anything else or nothing. */
-async function readWhole(path: string, maxBytes = Number.POSITIVE_INFINITY): Promise<WholeFile | undefined> {
-  let handle;
-  try {
-    handle = await open(path, READ_FLAGS);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ELOOP", "ENXIO")) return undefined;
-    throw error;
-  }
-  try {
-    const stats = await handle.stat();
-    if (!stats.isFile() || stats.size > maxBytes) return undefined;
-    return { bytes: await readBytes(handle, stats.size), modifiedAtMs: stats.mtimeMs };
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Empty when there is none. */
-async function readRecordText(place: ImagePlace): Promise<string> {
-  return (await readWhole(place.recordPath, MAX_RECORD_BYTES))?.bytes.toString() ?? "";
+/** Shorter than the file was when it was opened, when it was cut since. */
+async function readBytes(file: OpenFile): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(file.size);
+  return bytes.subarray(0, await file.read(bytes, 0));
 }
 
 function toCreatedAtMs(recordText: string, found: FoundImage): number {

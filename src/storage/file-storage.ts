@@ -10,6 +10,7 @@ import {
   type FindImagesQuery,
   type ImagePage,
   type ImageRecord,
+  type OpenImage,
   type OperationOptions,
   type SavedImage,
   type StoredImage,
@@ -21,12 +22,13 @@ import { toFileStorageError, type FailedOperation } from "./file-errors.ts";
 import { toImagePlace, type ImagePlace } from "./file-layout.ts";
 import { listFiles } from "./file-listing.ts";
 import { probeFolder } from "./file-probe.ts";
-import { checkFolders, FileReader } from "./file-reader.ts";
+import { FileReader } from "./file-reader.ts";
 import { moveImageFiles, removeEmptyFolders } from "./file-keeper.ts";
 import { deleteImageFiles, FileWriter } from "./file-writer.ts";
 import { parseQuery, toCutoffMs } from "./find-query.ts";
 import { prepareImage } from "./image-record.ts";
 import { LegacyFiles } from "./legacy-files.ts";
+import { chooseLookUp } from "./open-file.ts";
 
 export interface FileStorageOptions extends AbstractStorageOptions {
   /** The folder; made on first use, but never again: when it vanishes later, so did its volume. */
@@ -41,7 +43,7 @@ export class FileStorage extends AbstractStorage {
   readonly #root: string;
   readonly #clock: Clock;
   readonly #logger = getLogger("storage");
-  readonly #reader = new FileReader(this.#logger);
+  readonly #reader: FileReader;
   readonly #writer = new FileWriter();
   readonly #legacy: LegacyFiles;
   readonly #cleaner: FileCleaner;
@@ -52,6 +54,7 @@ export class FileStorage extends AbstractStorage {
     super(options);
     this.#root = resolve(options.basePath);
     this.#clock = options.clock ?? systemClock;
+    this.#reader = new FileReader(this.#root, this.#logger);
     this.#legacy = new LegacyFiles(this.#root, this.#reader);
     this.#cleaner = new FileCleaner(this.#root, this.#legacy, this.#logger);
   }
@@ -91,6 +94,31 @@ export class FileStorage extends AbstractStorage {
       return isMoved || undefined;
     });
     return moved ?? false;
+  }
+
+  override async openImage(imageId: string, { signal }: OperationOptions = {}): Promise<OpenImage | undefined> {
+    const image = await this.#runOnImage(
+      "storage_read_failed",
+      "Cannot read image",
+      imageId,
+      signal,
+      async (...places) => this.#readFrom(places, async (place) => this.#reader.openImage(place)),
+    );
+    return (
+      image && {
+        ...image,
+        read: async (into, position) =>
+          this.#run("storage_read_failed", `Cannot read image "${image.record.image_id}"`, signal, async () =>
+            image.read(into, position),
+          ),
+      }
+    );
+  }
+
+  override isAbsent(imageId: string): boolean {
+    const parsed = parseImageId(imageId);
+    if (parsed === undefined) return false;
+    return this.#reader.isAbsent(toImagePlace(this.#root, parsed), toImagePlace(this.#root, parsed, true));
   }
 
   override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
@@ -161,7 +189,7 @@ export class FileStorage extends AbstractStorage {
     read: (place: ImagePlace) => Promise<Result | undefined>,
   ): Promise<Result | undefined> {
     let result = await read(place);
-    if (result === undefined && (await checkFolders(kept)) !== "missing") {
+    if (result === undefined && (await this.#reader.checkFolders(kept)) !== "missing") {
       result = (await read(kept)) ?? (await read(place)); // once more: it may have been released between the two
     }
     if (result === undefined) this.#reader.forget(place.id);
@@ -197,6 +225,7 @@ export class FileStorage extends AbstractStorage {
   async #makeRootOnce(): Promise<void> {
     const firstMade = await mkdir(this.#root, { recursive: true });
     if (firstMade !== undefined) await syncFolder(dirname(firstMade));
+    this.#reader.lookUp = await chooseLookUp(this.#root);
   }
 
   async #checkClock(ttlSeconds: number): Promise<void> {

@@ -4,7 +4,7 @@ import { isErrno, StorageError } from "../core/errors.ts";
 import { claimFile, createTemporaryName, publishFile, removeFile, syncFolder, writeNewFile } from "./durable-file.ts";
 import { isRegularFile, makeFolder } from "./file-keeper.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
-import { checkFolders } from "./file-reader.ts";
+import { checkFolders, FolderChecks } from "./folder-checks.ts";
 import type { NewImage } from "./image-record.ts";
 
 /** A cleaner may remove an empty folder under us; it does not do so again and again. */
@@ -17,6 +17,7 @@ const FOLDER_ATTEMPTS = 5;
  */
 export class FileWriter {
   /** Folders whose own names are known to be flushed. */
+  readonly #folders = new FolderChecks();
   readonly #flushedFolders = new LRUCache<string, true>({ max: 1000 });
 
   /** Gives the path of the picture. @throws {StorageError} `image_exists`, and system errors */
@@ -62,7 +63,7 @@ export class FileWriter {
     if (!this.#flushedFolders.has(place.folder)) {
       for (const folder of place.folders) await makeFolder(folder);
     }
-    if ((await checkFolders(place)) !== "linked") return;
+    if ((await this.#folders.check(place, "by_thread")) !== "linked") return;
     throw new StorageError("storage_unavailable", `Cannot save image "${place.id}": a link stands in a folder's place`);
   }
 

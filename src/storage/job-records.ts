@@ -26,6 +26,8 @@ export interface JobRecord {
  */
 export interface JobRecords extends AsyncDisposable {
   readJob(imageId: ImageId, options?: OperationOptions): Promise<JobRecord | undefined>;
+  /** True when it is known without waiting that there is no record; false says nothing. */
+  isAbsent(imageId: ImageId): boolean;
   /** Whole or not at all; replaces what was there. @throws {StorageError} `storage_write_failed` and the like */
   writeJob(record: JobRecord, options?: OperationOptions): Promise<void>;
   deleteJob(imageId: ImageId, options?: OperationOptions): Promise<void>;

@@ -11,6 +11,10 @@ export class MemoryJobRecords implements JobRecords {
     return this.#records.get(imageId);
   }
 
+  isAbsent(imageId: ImageId): boolean {
+    return !this.#records.has(imageId);
+  }
+
   async writeJob(record: JobRecord, { signal }: OperationOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     this.#records.set(record.imageId, structuredClone(record));

@@ -1,5 +1,7 @@
+import { Readable } from "node:stream";
 import type { Logger } from "../logging/logger.ts";
 import type { FailedOperation } from "./file-errors.ts";
+import { S3Body } from "./s3-body.ts";
 import { loadS3, type LoadedS3, type S3ClientOptions, type S3Credentials } from "./s3-client.ts";
 import { toS3Failure, toS3StorageError } from "./s3-errors.ts";
 
@@ -14,6 +16,14 @@ export interface BucketCall {
 export interface BucketObject {
   readonly metadata: Readonly<Record<string, string>>;
   readonly size: number;
+}
+
+/** An object that is being read; whoever opened it closes it. */
+export interface OpenObject extends BucketObject {
+  /** Fills `into` from `position` on and gives how many bytes there were: fewer only where the object ends. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** Frees the connection. */
+  close(): void;
 }
 
 export interface PutOptions {
@@ -127,6 +137,27 @@ export class S3Bucket {
     });
   }
 
+  /** The object with its body still to be read, or `undefined`. The deadline holds for each request and each read. */
+  async open(key: string, call: BucketCall): Promise<OpenObject | undefined> {
+    const found = await this.#run(call, async (loaded, signal) => this.#openBody(loaded, key, 0, signal));
+    if (found === undefined) return undefined;
+    const { metadata, size, stream } = found;
+    const body = new S3Body({
+      first: stream,
+      reopen: async (position, signal) => {
+        const again = await this.#openBody(await this.#load(), key, position, signal);
+        if (again === undefined) throw new Error("The object is gone");
+        return again.stream;
+      },
+    });
+    return {
+      metadata,
+      size,
+      read: async (into, position) => this.#run(call, async (_loaded, signal) => body.read(into, position, signal)),
+      close: () => body.close(),
+    };
+  }
+
   /** What is known of an object without its body, or `undefined`. */
   async head(key: string, call: BucketCall): Promise<BucketObject | undefined> {
     return this.#run(call, async ({ sdk, client }, abortSignal) => {
@@ -179,6 +210,41 @@ export class S3Bucket {
     loaded?.client.destroy();
   }
 
+  async #load(): Promise<LoadedS3> {
+    return (this.#loaded ??= loadS3(this.#options));
+  }
+
+  /** The object from a position on. What follows the headers outlives the signal. */
+  async #openBody(
+    { sdk, client }: LoadedS3,
+    key: string,
+    position: number,
+    signal: AbortSignal,
+  ): Promise<(BucketObject & { readonly stream: Readable }) | undefined> {
+    const ended = new AbortController();
+    const stop = (): void => ended.abort(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      const command = new sdk.GetObjectCommand({
+        Bucket: this.#options.bucket,
+        Key: key,
+        ...(position > 0 && { Range: `bytes=${position}-` }),
+      });
+      const sending = client.send(command, { abortSignal: ended.signal });
+      const response = await orUndefined(sending, "NoSuchKey", "NotFound");
+      if (response === undefined) return undefined;
+      const { Body: stream, ContentRange: range, Metadata: metadata = {}, ContentLength: size = 0 } = response;
+      if (!(stream instanceof Readable)) throw new TypeError("The SDK gave no stream");
+      if (position > 0 && range?.startsWith(`bytes ${position}-`) !== true) {
+        stream.destroy();
+        throw new Error("The server did not give the range that was asked for");
+      }
+      return { stream, metadata, size };
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
   async #run<Result>(
     call: BucketCall,
     work: (loaded: LoadedS3, abortSignal: AbortSignal) => Promise<Result>,
@@ -186,8 +252,7 @@ export class S3Bucket {
     call.signal?.throwIfAborted();
     const deadline = AbortSignal.timeout(this.#options.timeoutMs);
     const abortSignal = call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]);
-    this.#loaded ??= loadS3(this.#options);
-    const running = this.#loaded.then(async (loaded) => work(loaded, abortSignal));
+    const running = this.#load().then(async (loaded) => work(loaded, abortSignal));
     this.#inFlight.add(running);
     try {
       return await running;

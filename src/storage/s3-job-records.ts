@@ -45,6 +45,10 @@ export class S3JobRecords implements JobRecords {
     return object && parseJobText(object.bytes.toString("utf8"), imageId);
   }
 
+  isAbsent(): boolean {
+    return false;
+  }
+
   async writeJob(record: JobRecord, { signal }: OperationOptions = {}): Promise<void> {
     const message = `Cannot write the job of image "${record.imageId}"`;
     await this.#bucket.put(

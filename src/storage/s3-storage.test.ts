@@ -274,6 +274,35 @@ describe("S3Storage on a bad day", () => {
     await assert.rejects(storage.getImage(id), isErrorWithCode("storage_unavailable"));
   });
 
+  it("reads an open picture on where a body broke off", async (t) => {
+    const { server, storage } = await open(t);
+    const id = createImageId(NOW_MS);
+    const bytes = createSampleImage(500_000);
+    await storage.saveImage(bytes, id, {});
+    server.operations.length = 0;
+    server.failNext({ kind: "truncate" }, { times: 2, operation: "GetObject" });
+    const image = await storage.openImage(id);
+    const read = Buffer.alloc(bytes.length);
+    for (let start = 0; start < bytes.length; start += 100_000)
+      await image?.read(read.subarray(start, start + 100_000), start);
+    image?.close();
+    assertSameBytes(read, bytes);
+    assert.deepEqual(server.operations, ["GetObject", "GetObject", "GetObject"]);
+  });
+
+  it("frees the connection of an open picture that nobody reads to its end", async (t) => {
+    const { storage } = await open(t);
+    const id = createImageId(NOW_MS);
+    await storage.saveImage(createSampleImage(2_000_000), id, {});
+    for (let round = 0; round < 70; round++) {
+      // more than the client has connections
+      const image = await storage.openImage(id);
+      if (round % 2 === 0) await image?.read(Buffer.alloc(10), 0);
+      image?.close();
+    }
+    assert.equal((await storage.getImage(id))?.length, 2_000_000);
+  });
+
   it("knows its own picture when the answer to the save was lost", async (t) => {
     const { server, storage } = await open(t);
     for (const metadata of [{}, LONG_METADATA]) {

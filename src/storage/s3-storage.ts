@@ -12,6 +12,7 @@ import {
   type FindImagesQuery,
   type ImagePage,
   type ImageRecord,
+  type OpenImage,
   type OperationOptions,
   type SavedImage,
   type StoredImage,
@@ -133,6 +134,35 @@ export class S3Storage extends AbstractStorage {
       const record = await this.#records.readOf(image, object, object.bytes, call);
       return record && { record, imageData: object.bytes };
     });
+  }
+
+  override async openImage(imageId: string, { signal }: OperationOptions = {}): Promise<OpenImage | undefined> {
+    signal?.throwIfAborted();
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current") return undefined;
+    const message = `Cannot read image "${parsed.id}"`;
+    const call: BucketCall = { operation: "storage_read_failed", message, signal };
+    const opened = await this.#readFrom(parsed, async (image) => {
+      const object = await this.#bucket.open(this.#records.keysOf(image).toImageKey(image.id), call);
+      if (object === undefined) return undefined;
+      let record: ImageRecord | undefined;
+      try {
+        record = await this.#records.readOf(image, object, undefined, call);
+      } finally {
+        if (record === undefined) object.close();
+      }
+      return record && { record, object };
+    });
+    if (opened === undefined) return undefined;
+    const { record, object } = opened;
+    return {
+      record,
+      read: async (into, position) => {
+        if ((await object.read(into, position)) === into.length) return;
+        throw new StorageError("storage_read_failed", `${message}: it ends too early`);
+      },
+      close: () => object.close(),
+    };
   }
 
   override async readRecord(imageId: string, { signal }: OperationOptions = {}): Promise<ImageRecord | undefined> {

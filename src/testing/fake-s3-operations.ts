@@ -125,7 +125,15 @@ function getObject(request: FakeS3Request, bucket: FakeS3Bucket): FakeS3Response
   );
   const lastModified = new Date(modifiedAtMs).toUTCString();
   const facts = { "content-type": contentType, etag: toEtag(body), "last-modified": lastModified };
-  return { status: 200, headers: { ...headers, ...facts, "content-length": String(body.length) }, body };
+  const [, first] = /^bytes=(\d+)-$/.exec(request.headers["range"] ?? "") ?? [];
+  if (first === undefined) {
+    return { status: 200, headers: { ...headers, ...facts, "content-length": String(body.length) }, body };
+  }
+  if (Number(first) >= body.length) return toErrorResponse(416, "InvalidRange");
+  const part = body.subarray(Number(first));
+  const range = `bytes ${first}-${body.length - 1}/${body.length}`;
+  const partHeaders = { "content-range": range, "content-length": String(part.length) };
+  return { status: 206, headers: { ...headers, ...facts, ...partHeaders }, body: part };
 }
 
 function deleteObjects(request: FakeS3Request, bucket: FakeS3Bucket, state: FakeS3State): FakeS3Response {

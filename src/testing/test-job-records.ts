@@ -40,6 +40,14 @@ export function testJobRecords(name: string, open: () => Promise<JobRecords>): v
       assert.equal(await records.readJob(record.imageId), undefined);
     });
 
+    test("never calls a job absent that is recorded", async () => {
+      await using records = await open();
+      const record = createRecord();
+      assert.equal(typeof records.isAbsent(record.imageId), "boolean");
+      await records.writeJob(record);
+      assert.equal(records.isAbsent(record.imageId), false);
+    });
+
     test("deletes the records of old jobs alone", async () => {
       await using records = await open();
       await records.deleteJobsBefore(NOW_MS + HOUR_MS);

@@ -58,6 +58,39 @@ export function testReading({ openStorage, countsDeletesExactly }: StorageSuite)
       );
     });
 
+    it("opens a picture for reading in parts, in any order", async (t) => {
+      const { storage, createIdOfAge } = await openStorage(t);
+      const [id, unknown] = [createIdOfAge(0), createIdOfAge(0)];
+      const bytes = createSampleImage(300_000);
+      await storage.saveImage(bytes, id, { prompt: "a cat" });
+      const image = await storage.openImage(id);
+      assert.deepEqual(image?.record, await storage.readRecord(id));
+      for (const [start, end] of [
+        [0, 100_000],
+        [100_000, 170_000],
+        [299_999, 300_000],
+        [5, 10],
+        [0, 300_000],
+      ] as const) {
+        const part = Buffer.alloc(end - start);
+        await image?.read(part, start);
+        assertSameBytes(part, bytes.subarray(start, end));
+      }
+      image?.close();
+      image?.close();
+      assert.equal(await storage.openImage(unknown), undefined);
+      for (const hostile of HOSTILE_IDS) assert.equal(await storage.openImage(hostile), undefined);
+    });
+
+    it("never calls a stored picture absent", async (t) => {
+      const { storage, createIdOfAge } = await openStorage(t);
+      const id = createIdOfAge(0);
+      assert.equal(typeof storage.isAbsent(id), "boolean");
+      await storage.saveImage(createSampleImage(), id, {});
+      assert.equal(storage.isAbsent(id), false);
+      for (const hostile of HOSTILE_IDS) assert.equal(storage.isAbsent(hostile), false);
+    });
+
     it("cannot be changed through a record that it gave", async (t) => {
       const { storage, createIdOfAge } = await openStorage(t);
       const id = createIdOfAge(0);

@@ -1,16 +1,18 @@
+import fileSystem from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import type { TestContext } from "node:test";
 
-/** One call of `node:fs/promises`, or of a method of a handle that it opened. */
+/** One call of `node:fs/promises`, of a method of a handle that it opened, or of the calls of `node:fs` that readers use. */
 export interface FileSystemCall {
-  /** `open`, `readdir`, `FileHandle.datasync`. */
+  /** `open` (also for `openSync`), `readdir`, `FileHandle.datasync`, `read`. */
   readonly name: string;
   /** The paths that the call names; none for a method of a handle. */
   readonly paths: readonly string[];
 }
 
 type Func = (...args: readonly unknown[]) => Promise<unknown>;
+type SyncFunc = (...args: readonly unknown[]) => unknown;
 
 const PATH_COUNTS: Readonly<Record<string, number>> = {
   access: 1,
@@ -34,6 +36,7 @@ const PATH_COUNTS: Readonly<Record<string, number>> = {
   utimes: 1,
   writeFile: 1,
 };
+const SYNC_CALLS = { openSync: "open", lstatSync: "lstat", fstatSync: "fstat" } as const;
 const HANDLE_METHODS = ["stat", "readFile", "writeFile", "datasync", "sync", "close"] as const;
 
 /**
@@ -52,11 +55,40 @@ export function watchFileSystem(t: TestContext, onCall: (call: FileSystemCall) =
       return name === "open" ? watchHandle(result, onCall) : result;
     });
   }
+  const originalSync = watchSyncCalls(onCall);
   syncBuiltinESMExports();
   t.after(() => {
     for (const [name, call] of original) Reflect.set(fs, name, call);
+    for (const [name, call] of originalSync) Reflect.set(fileSystem, name, call);
     syncBuiltinESMExports();
   });
+}
+
+/** Gives the calls that were replaced. */
+function watchSyncCalls(onCall: (call: FileSystemCall) => void): Map<string, unknown> {
+  const original = new Map<string, unknown>();
+  for (const [syncName, name] of Object.entries(SYNC_CALLS)) {
+    const call: unknown = Reflect.get(fileSystem, syncName);
+    if (!isSyncFunction(call)) continue;
+    original.set(syncName, call);
+    Reflect.set(fileSystem, syncName, (...args: readonly unknown[]) => {
+      onCall({ name, paths: name === "fstat" ? [] : [String(args[0])] });
+      return call(...args);
+    });
+  }
+  const { read } = fileSystem;
+  original.set("read", read);
+  Reflect.set(fileSystem, "read", (...args: readonly unknown[]) => {
+    const callback = args.at(-1);
+    try {
+      onCall({ name: "read", paths: [] });
+    } catch (error) {
+      if (isSyncFunction(callback)) process.nextTick(callback, error);
+      return;
+    }
+    Reflect.apply(read, fileSystem, args);
+  });
+  return original;
 }
 
 function watchHandle(handle: unknown, onCall: (call: FileSystemCall) => void): unknown {
@@ -81,6 +113,10 @@ async function closeThenCall(close: () => Promise<unknown>, onCall: (call: FileS
 }
 
 function isFunction(value: unknown): value is Func {
+  return typeof value === "function";
+}
+
+function isSyncFunction(value: unknown): value is SyncFunc {
   return typeof value === "function";
 }
 
