@@ -5,10 +5,36 @@ const SLACK = 1.25;
 
 const HEAD = ["What", "Ours", "CPU", "Against", "CPU", "Ratio", "Range", "Per second", "Goal"];
 
+/** One figure beside the one that it is measured against. */
+export interface Figure {
+  readonly what: string;
+  readonly value: string;
+  readonly against: string;
+  readonly ratio: number;
+  /** The ratio that we want to stay under. */
+  readonly goal: number;
+}
+
+/** The figures as a Markdown table. */
+export function toFigureTable(figures: readonly Figure[]): string {
+  const head = ["What", "Value", "Against", "Ratio", "Goal"];
+  const rows = figures.map(({ what, value, against, ratio, goal }) => [
+    what,
+    value,
+    against,
+    `**${ratio.toFixed(2)}**`,
+    formatGoal({ ratio, goal }),
+  ]);
+  return toLines([head, head.map(() => "---"), ...rows]);
+}
+
 /** The comparisons as a Markdown table. */
 export function toTable(comparisons: readonly Comparison[]): string {
-  const lines = [HEAD, HEAD.map(() => "---"), ...comparisons.map(toCells)];
-  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return toLines([HEAD, HEAD.map(() => "---"), ...comparisons.map(toCells)]);
+}
+
+function toLines(rows: readonly (readonly string[])[]): string {
+  return rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
 function toCells(comparison: Comparison): string[] {
@@ -30,8 +56,8 @@ function formatMicros(micros: number): string {
   return micros < 1000 ? `${micros.toPrecision(3)} µs` : `${(micros / 1000).toPrecision(3)} ms`;
 }
 
-function formatGoal({ goal, ratio }: Comparison): string {
+function formatGoal({ goal, ratio }: { readonly goal: number | undefined; readonly ratio: number }): string {
   if (goal === undefined) return "";
   const verdict = ratio <= goal ? "met" : ratio <= goal * SLACK ? "within the scatter" : "missed";
-  return `${goal.toFixed(1)}: ${verdict}`;
+  return `${Number(goal.toFixed(2))}: ${verdict}`;
 }

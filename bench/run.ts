@@ -1,21 +1,23 @@
 import { parseArgs } from "node:util";
 import { canPin } from "./bench-process.ts";
 import type { BenchOptions } from "./bench-options.ts";
-import { toTable } from "./report.ts";
-import type { Comparison } from "./rounds.ts";
+import { toFigureTable, toTable } from "./report.ts";
 import { benchGenerate } from "./generate.ts";
+import { benchNeighbours } from "./neighbours.ts";
 import { benchServing } from "./serving.ts";
 import { benchStartup } from "./startup.ts";
 import { benchTools } from "./tools.ts";
 
-type Bench = (options: BenchOptions) => Promise<Comparison[]>;
+/** Gives its results as a table. */
+type Bench = (options: BenchOptions) => Promise<string>;
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map(
   Object.entries({
-    tools: benchTools,
-    serving: benchServing,
-    generate: benchGenerate,
-    startup: benchStartup,
+    tools: async (options) => toTable(await benchTools(options)),
+    serving: async (options) => toTable(await benchServing(options)),
+    generate: async (options) => toTable(await benchGenerate(options)),
+    neighbours: async (options) => toFigureTable(await benchNeighbours(options)),
+    startup: async (options) => toTable(await benchStartup(options)),
   }),
 );
 
@@ -35,6 +37,6 @@ if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   for (const [name, bench] of BENCHES) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
     console.log(`\n## ${name}, ${rounds} rounds\n`);
-    console.log(toTable(await bench({ rounds, quick: values.quick })));
+    console.log(await bench({ rounds, quick: values.quick }));
   }
 }

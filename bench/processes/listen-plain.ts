@@ -11,6 +11,8 @@ export async function listenPlain(serve: (req: IncomingMessage, res: ServerRespo
       res.destroy();
     });
   });
+  // No side may find its connection closed because another took its turn.
+  server.keepAliveTimeout = 600_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

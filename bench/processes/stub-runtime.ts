@@ -4,12 +4,13 @@ import { randomFillSync } from "node:crypto";
 import { encodePng } from "../../src/core/png.ts";
 import { listenPlain } from "./listen-plain.ts";
 
-// A KServe runtime that has its answer ready: one PNG of about 2 MB, as 1024 by 1024 pixels have, in V1 JSON.
-const SIDE_PIXELS = 832;
+// A KServe runtime that has its answer ready: one PNG of as many bytes as it is told, in V1 JSON.
+const [bytes] = process.argv.slice(2);
 
 // Noise does not shrink, so that the size of the file is known.
-const rgb = randomFillSync(new Uint8Array(SIDE_PIXELS * SIDE_PIXELS * 3));
-const base64 = encodePng({ width: SIDE_PIXELS, height: SIDE_PIXELS, rgb }).toString("base64");
+const side = Math.round(Math.sqrt(Number(bytes) / 3));
+const rgb = randomFillSync(new Uint8Array(side * side * 3));
+const base64 = encodePng({ width: side, height: side, rgb }).toString("base64");
 const prediction = { model_name: "model", prompt: "a red fox", image: { format: "PNG", b64: base64 } };
 const answer = Buffer.from(JSON.stringify({ predictions: [prediction] }));
 await listenPlain(serve);
