@@ -31,8 +31,9 @@ before(async () => {
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
 });
 
-testStorage("S3Storage on a real server", ({ clock, baseUrl }) => createStorage({ clock, baseUrl }), {
+testStorage("S3Storage on a real server", ({ clock, limits, baseUrl }) => createStorage({ clock, limits, baseUrl }), {
   countsDeletesExactly: false,
+  holdsLimits: true,
 });
 
 describe("S3Storage on a real server, in particular", () => {

@@ -73,7 +73,12 @@ export function createApp(settings: Settings, options: AppOptions): App {
     depth: settings.kserve.queueDepth,
     timeoutMs: settings.kserve.queueTimeoutSeconds * 1000,
   });
-  const metrics = createPrometheusMetrics({ version, queue: () => queue, sessions: () => mcp.sessions });
+  const metrics = createPrometheusMetrics({
+    version,
+    queue: () => queue,
+    sessions: () => mcp.sessions,
+    storage: () => storage.usage,
+  });
   const generator = overrides.generator ?? createGenerator(settings, metrics);
   const { ttlSeconds } = settings.images;
   const { auth, trustedProxies } = settings.access;

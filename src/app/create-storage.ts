@@ -10,9 +10,9 @@ import { S3Storage } from "../storage/s3-storage.ts";
 export function createStorage(settings: StorageSettings, baseUrl: () => string): AbstractStorage {
   switch (settings.backend) {
     case "file":
-      return new FileStorage({ basePath: settings.path, baseUrl });
+      return new FileStorage({ basePath: settings.path, baseUrl, limits: settings.limits });
     case "s3":
-      return new S3Storage({ ...toS3Options(settings), baseUrl });
+      return new S3Storage({ ...toS3Options(settings), baseUrl, limits: settings.limits });
   }
 }
 

@@ -9,6 +9,7 @@ import type {
   KServeAccessSettings,
   S3StorageSettings,
   Settings,
+  StorageLimitSettings,
   StorageSettings,
 } from "./settings.ts";
 
@@ -35,6 +36,11 @@ export function buildSettings(
   }
   faults.push(...listMissing(found, values.get("STORAGE_BACKEND") === "s3", requireEndpoint));
   faults.push(...listMissingForAuth(found, values.get("AUTH_MODE")));
+  const maxBytes = values.get("MAX_STORAGE_BYTES");
+  if (typeof maxBytes === "number" && maxBytes < Number(values.get("MAX_IMAGE_SIZE"))) {
+    const text = found.get("MAX_STORAGE_BYTES")?.text;
+    faults.push(createSettingFault("MAX_STORAGE_BYTES", text, "must not be less than MAX_IMAGE_SIZE"));
+  }
   if (faults.length > 0) return { settings: undefined, faults };
   // Every setting with a default has a value now, and each value came out of the parser of its own name.
   const read: Read = (name) => values.get(name) as SettingValue<typeof name>;
@@ -168,7 +174,7 @@ function toAccess(read: Read, authTokenFile: string | undefined): KServeAccessSe
 function toStorage(read: Read): StorageSettings {
   const bucket = read("S3_BUCKET");
   if (read("STORAGE_BACKEND") === "file" || bucket === undefined) {
-    return { backend: "file", path: read("STORAGE_PATH") };
+    return { backend: "file", path: read("STORAGE_PATH"), limits: toLimits(read) };
   }
   return {
     backend: "s3",
@@ -177,6 +183,16 @@ function toStorage(read: Read): StorageSettings {
     endpointUrl: read("S3_ENDPOINT_URL"),
     credentials: toCredentials(read),
     region: read("AWS_REGION"),
+    limits: toLimits(read),
+  };
+}
+
+function toLimits(read: Read): StorageLimitSettings {
+  return {
+    maxBytes: read("MAX_STORAGE_BYTES"),
+    minFreeDiskBytes: read("MIN_FREE_DISK_BYTES"),
+    whenFull: read("STORAGE_FULL_POLICY"),
+    reservedBytes: read("MAX_IMAGE_SIZE"),
   };
 }
 

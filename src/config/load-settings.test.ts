@@ -53,7 +53,11 @@ describe("parseSettings()", () => {
         shutdownTimeoutSeconds: 30,
       },
       access: { auth: { mode: "none", isExplicit: false }, sharing: "private", trustedProxies: [] },
-      storage: { backend: "file", path: "/tmp/mcp-images" },
+      storage: {
+        backend: "file",
+        path: "/tmp/mcp-images",
+        limits: { maxBytes: undefined, minFreeDiskBytes: 0, whenFull: "refuse", reservedBytes: 10_485_760 },
+      },
       kserve: {
         endpoint: undefined,
         modelName: undefined,
@@ -147,6 +151,9 @@ describe("parseSettings()", () => {
       IMAGE_CLEANUP_INTERVAL: "1",
       IMAGE_TTL: "never",
       MAX_IMAGE_SIZE: "1024",
+      MAX_STORAGE_BYTES: "1048576",
+      MIN_FREE_DISK_BYTES: "4096",
+      STORAGE_FULL_POLICY: "Evict_Oldest",
       MCP_MAX_SESSIONS: "1",
       MAX_WAIT: "3",
       MAX_WAIT_WITH_PROGRESS: "never",
@@ -174,6 +181,7 @@ describe("parseSettings()", () => {
         endpointUrl: "http://127.0.0.1:9000",
         credentials: "AKIA1",
         region: "eu-central-1",
+        limits: { maxBytes: 1_048_576, minFreeDiskBytes: 4096, whenFull: "evict_oldest", reservedBytes: 1024 },
       },
     );
     assert.equal(storage.credentials?.secretAccessKey.reveal(), "s3cr/et+");
@@ -266,6 +274,9 @@ describe("parseSettings()", () => {
     KSERVE_AUTH_TOKEN: ["a b", "a\n", "ä"],
     IMAGE_TTL: ["0", "-1", "1.5", "1h", "no", "3153600001"],
     MAX_IMAGE_SIZE: ["10MB", "1023", "268435457"],
+    MAX_STORAGE_BYTES: ["50GB", "1048575", "-1", "9007199254740992"],
+    MIN_FREE_DISK_BYTES: ["10%", "-1"],
+    STORAGE_FULL_POLICY: ["evict", "delete"],
   };
   // Proves: SETTINGS-6
   for (const [name, texts] of Object.entries(refused)) {
@@ -290,6 +301,12 @@ describe("parseSettings()", () => {
   });
 
   // Proves: SETTINGS-5
+  test("refuses a MAX_STORAGE_BYTES that holds not even one picture", () => {
+    const limits = { MAX_STORAGE_BYTES: "1048576", MAX_IMAGE_SIZE: "1048577" };
+    assert.deepEqual(faultNames(limits), ["MAX_STORAGE_BYTES"]);
+    assert.deepEqual(faultNames({ ...limits, MAX_IMAGE_SIZE: "1048576" }), []);
+  });
+
   test("holds every fault of a configuration at once", () => {
     const faults = faultsOf({
       env: { PORT: "80abc", STORAGE_BACKEND: "s3", AWS_ACCESS_KEY_ID: "AKIA1", IMAGE_TTL: "0" },
@@ -383,6 +400,7 @@ describe("parseSettings()", () => {
       endpointUrl: undefined,
       credentials: undefined,
       region: "us-east-1",
+      limits: { maxBytes: undefined, minFreeDiskBytes: 0, whenFull: "refuse", reservedBytes: 10_485_760 },
     });
     assert.deepEqual(faultNames({ ...s3, S3_BUCKET: "" }), ["S3_BUCKET"]);
   });

@@ -195,6 +195,25 @@ export const SETTINGS_TABLE = {
     kind: path(),
     default: "/tmp/mcp-images",
   },
+  MAX_STORAGE_BYTES: {
+    group: "Storage",
+    description: "The most that pictures may take together, kept ones too; when absent, nothing limits them.",
+    kind: integer({ min: 1_048_576, max: Number.MAX_SAFE_INTEGER }),
+    example: "53687091200",
+  },
+  MIN_FREE_DISK_BYTES: {
+    group: "Storage",
+    description: "What stays free on the volume of the pictures, for `file`; 0 leaves that to the file system.",
+    kind: integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+    default: "0",
+  },
+  STORAGE_FULL_POLICY: {
+    group: "Storage",
+    description:
+      "What happens at these limits: `refuse` takes no more jobs, `evict_oldest` deletes the oldest pictures that are not kept.",
+    kind: choice(["refuse", "evict_oldest"]),
+    default: "refuse",
+  },
   S3_BUCKET: {
     group: "S3",
     description: "Bucket of the pictures; required for `s3`.",

@@ -28,9 +28,19 @@ export interface HttpSettings {
   readonly shutdownTimeoutSeconds: number;
 }
 
+export interface StorageLimitSettings {
+  /** `undefined`: no limit. */
+  readonly maxBytes: number | undefined;
+  readonly minFreeDiskBytes: number;
+  readonly whenFull: "refuse" | "evict_oldest";
+  /** Of the largest picture. */
+  readonly reservedBytes: number;
+}
+
 export interface FileStorageSettings {
   readonly backend: "file";
   readonly path: string;
+  readonly limits: StorageLimitSettings;
 }
 
 export interface S3StorageSettings {
@@ -49,6 +59,7 @@ export interface S3StorageSettings {
       }
     | undefined;
   readonly region: string;
+  readonly limits: StorageLimitSettings;
 }
 
 export type StorageSettings = FileStorageSettings | S3StorageSettings;

@@ -291,7 +291,8 @@ export const ERROR_TABLE = {
     httpStatus: 507,
     retryable: true,
     publicMessage: "The image storage is full",
-    remedy: "Free space, lower IMAGE_TTL, or give the volume more room.",
+    remedy:
+      "Free space, lower IMAGE_TTL, raise MAX_STORAGE_BYTES or the volume, or set STORAGE_FULL_POLICY=evict_oldest.",
   },
   storage_write_failed: {
     httpStatus: 500,

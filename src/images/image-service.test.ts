@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KServeError } from "../core/errors.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
+import { createImageId } from "../core/image-id.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
 import { createImageServiceBench, SteppedGenerator } from "../testing/image-service-bench.ts";
 import { MockStorage } from "../testing/mock-storage.ts";
+import { createSampleImage } from "../testing/sample-images.ts";
 import type { ImageProgress } from "./image-job.ts";
 import { ImageService } from "./image-service.ts";
 
@@ -171,4 +173,19 @@ test("ImageService.keepImage() lifts the time to live from a picture, and lays i
   assert.equal(released?.expires_at, "2026-01-01T00:01:00.000Z");
   assert.equal(await images.getImage(kept), undefined);
   assert.equal(await images.keepImage(kept, true), undefined);
+});
+
+test("ImageService.generate() tells that the store is full before it queues or draws, and draws again once it is not", async () => {
+  const { images, storage, generator, queue, events } = createImageServiceBench({
+    limits: { maxBytes: 2000, reservedBytes: 900 },
+  });
+  const { image_id } = await images.generate({ prompt: "1" }, { clientId: "a" });
+  assert.equal(storage.images.get(image_id)?.length, storage.usage?.bytes);
+  await storage.saveImage(createSampleImage(900), createImageId(0), {});
+  await assert.rejects(images.generate({ prompt: "2" }, { clientId: "a" }), isErrorWithCode("storage_full"));
+  assert.deepEqual([generator.requests.length, queue.running, queue.waiting], [1, 0, 0]);
+  assert.deepEqual(events, ["ended ok", "rejected storage_full"]);
+  await storage.deleteImage(image_id);
+  await images.generate({ prompt: "3" }, { clientId: "a" });
+  assert.equal(generator.requests.length, 2);
 });

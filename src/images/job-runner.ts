@@ -56,6 +56,7 @@ export class JobRunner {
       control.report(progress);
     };
     try {
+      await this.#checkRoom(control.signal);
       lease = await queue.acquire(order.clientId, {
         signal: control.signal,
         onPosition: (position) => report({ phase: "queued", ...position }),
@@ -82,12 +83,18 @@ export class JobRunner {
     await this.#abandonedJobs.close();
   }
 
+  /** A full store is told at once, not after the wait. */
+  async #checkRoom(signal: AbortSignal): Promise<void> {
+    using _room = await this.#options.storage.reserveRoom({ signal });
+  }
+
   async #generateAndSave(
     { imageId, request, facts }: JobOrder,
     { signal, report }: JobControl,
     { waitedMs, ahead }: Lease,
   ): Promise<ImageRecord> {
     const { storage, generator, metrics, clock, random } = this.#options;
+    using _room = await storage.reserveRoom({ signal }); // before the model is asked: a drawn picture finds its place
     const startedAtMs = clock.monotonicMs();
     const { imageData, release, metadata } = await drawImage(generator, request, {
       random,

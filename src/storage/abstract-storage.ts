@@ -1,5 +1,6 @@
 import type { ImageFormat } from "../core/image-format.ts";
 import type { JsonObject } from "../core/json.ts";
+import type { StorageUsage } from "./storage-quota.ts";
 
 /**
  * The document that a store keeps for a picture: the generation metadata as given (snake_case), and the facts of
@@ -63,6 +64,9 @@ export interface ImagePage {
   /** Present when there may be more. */
   readonly nextCursor?: string;
 }
+
+/** Held by a job; lets its room go when it is disposed of. */
+export type Reservation = Disposable;
 
 export interface OperationOptions {
   readonly signal?: AbortSignal;
@@ -144,6 +148,30 @@ export abstract class AbstractStorage implements AsyncDisposable {
 
   /** Waits for work in flight and frees what is held; safe to call twice. */
   abstract close(): Promise<void>;
+
+  /**
+   * What is stored, from memory; `undefined` where that is not known, or not yet: asking begins to count. A store that
+   * has no limits may know nothing.
+   */
+  get usage(): StorageUsage | undefined {
+    return undefined;
+  }
+
+  /** Counts what is stored; `undefined` where the store cannot. */
+  async measureUsage(options?: OperationOptions): Promise<StorageUsage | undefined> {
+    options?.signal?.throwIfAborted();
+    return undefined;
+  }
+
+  /**
+   * Holds room for a picture that is yet to be drawn, within the limits of the store.
+   *
+   * @throws {StorageError} `storage_full`
+   */
+  async reserveRoom(options?: OperationOptions): Promise<Reservation> {
+    options?.signal?.throwIfAborted();
+    return { [Symbol.dispose]: () => undefined };
+  }
 
   /** As `storeImage`, and gives the path or key alone. */
   async saveImage(

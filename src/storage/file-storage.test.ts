@@ -54,9 +54,12 @@ async function listIds(storage: FileStorage): Promise<string[]> {
   return (await storage.findImages({ limit: 1000 })).records.map((record) => record.image_id);
 }
 
-testStorage("FileStorage", async ({ clock, baseUrl, test }) => {
-  return new FileStorage({ basePath: join(await createFolder(test), "a", "b"), baseUrl, clock });
-});
+testStorage(
+  "FileStorage",
+  async ({ clock, limits, baseUrl, test }) =>
+    new FileStorage({ basePath: join(await createFolder(test), "a", "b"), baseUrl, clock, limits }),
+  { holdsLimits: true },
+);
 
 // Proves: STORAGE-7, STORAGE-13
 describe("FileStorage on the disk", () => {

@@ -1,4 +1,4 @@
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, stat, statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { parseImageId } from "../core/image-id.ts";
@@ -12,6 +12,7 @@ import {
   type ImageRecord,
   type OpenImage,
   type OperationOptions,
+  type Reservation,
   type SavedImage,
   type StoredImage,
 } from "./abstract-storage.ts";
@@ -23,18 +24,22 @@ import { toImagePlace, type ImagePlace } from "./file-layout.ts";
 import { listFiles } from "./file-listing.ts";
 import { probeFolder } from "./file-probe.ts";
 import { FileReader } from "./file-reader.ts";
+import { evictOldestFiles } from "./file-eviction.ts";
 import { moveImageFiles, removeEmptyFolders } from "./file-keeper.ts";
+import { FileUsage } from "./file-usage.ts";
 import { deleteImageFiles, FileWriter } from "./file-writer.ts";
 import { parseQuery, toCutoffMs } from "./find-query.ts";
 import { prepareImage } from "./image-record.ts";
 import { LegacyFiles } from "./legacy-files.ts";
 import { chooseLookUp } from "./open-file.ts";
+import { StorageQuota, type StorageLimits, type StorageUsage } from "./storage-quota.ts";
 
 export interface FileStorageOptions extends AbstractStorageOptions {
   /** The folder; made on first use, but never again: when it vanishes later, so did its volume. */
   readonly basePath: string;
   /** Tells what is expired. With the machine's own clock (the default), cleanup first compares it with the volume's. */
   readonly clock?: Clock;
+  readonly limits?: StorageLimits;
 }
 
 /** Keeps each picture as a file beside its record, in folders of ten minutes. Many processes may share one folder. */
@@ -47,6 +52,8 @@ export class FileStorage extends AbstractStorage {
   readonly #writer = new FileWriter();
   readonly #legacy: LegacyFiles;
   readonly #cleaner: FileCleaner;
+  readonly #counter: FileUsage;
+  readonly #quota: StorageQuota;
   readonly #inFlight = new Set<Promise<unknown>>();
   #rootMade: Promise<void> | undefined;
 
@@ -57,6 +64,15 @@ export class FileStorage extends AbstractStorage {
     this.#reader = new FileReader(this.#root, this.#logger);
     this.#legacy = new LegacyFiles(this.#root, this.#reader);
     this.#cleaner = new FileCleaner(this.#root, this.#legacy, this.#logger);
+    this.#counter = new FileUsage(this.#root);
+    this.#quota = new StorageQuota({
+      limits: options.limits ?? {},
+      counter: this.#counter,
+      evictOldest: async (bytes, signal) => evictOldestFiles(this.#root, bytes, signal),
+      readFreeBytes: async () => readFreeBytes(this.#root),
+      clock: this.#clock,
+      logger: this.#logger,
+    });
   }
 
   override async storeImage(
@@ -68,7 +84,10 @@ export class FileStorage extends AbstractStorage {
     const image = prepareImage(imageData, imageId, metadata);
     const place = toImagePlace(this.#root, { kind: "current", id: image.id, createdAtMs: image.createdAtMs });
     return this.#run("storage_write_failed", `Cannot save image "${image.id}"`, signal, async () => {
+      const bytes = image.imageData.length + Buffer.byteLength(image.recordText);
+      using _room = await this.#quota.admit(bytes, signal);
       const location = await this.#writer.write(place, image, signal);
+      this.#counter.add(place, bytes);
       this.#reader.remember(image.id, image.record, image.recordText);
       return { record: image.record, location };
     });
@@ -157,6 +176,20 @@ export class FileStorage extends AbstractStorage {
     );
   }
 
+  override get usage(): StorageUsage | undefined {
+    return this.#quota.usage;
+  }
+
+  override async measureUsage({ signal }: OperationOptions = {}): Promise<StorageUsage> {
+    return this.#run("storage_list_failed", "Cannot measure the storage", signal, async () =>
+      this.#quota.measure(signal),
+    );
+  }
+
+  override async reserveRoom({ signal }: OperationOptions = {}): Promise<Reservation> {
+    return this.#run("storage_write_failed", "Cannot reserve room", signal, async () => this.#quota.reserve(signal));
+  }
+
   override async checkHealth({ signal }: OperationOptions = {}): Promise<void> {
     await this.#run("storage_write_failed", "Cannot use the storage", signal, async () => probeFolder(this.#root));
   }
@@ -233,4 +266,9 @@ export class FileStorage extends AbstractStorage {
     const storageMs = await probeFolder(this.#root);
     assertClocksAgree(this.#clock.nowMs(), storageMs, ttlSeconds, this.#logger);
   }
+}
+
+async function readFreeBytes(root: string): Promise<number> {
+  const { bavail, bsize } = await statfs(root);
+  return bavail * bsize;
 }

@@ -48,6 +48,8 @@ export interface ListOptions {
 export interface KeyPage {
   /** Ascending. */
   readonly keys: readonly string[];
+  /** Bytes of the objects, in the order of the keys. */
+  readonly sizes: readonly number[];
   /** The beginnings, up to the delimiter, that several keys may share. */
   readonly commonPrefixes: readonly string[];
   readonly isTruncated: boolean;
@@ -187,8 +189,9 @@ export class S3Bucket {
         { abortSignal },
       );
       const keys = (response.Contents ?? []).map(({ Key: key = "" }) => decodeKey(key));
+      const sizes = (response.Contents ?? []).map(({ Size: size = 0 }) => size);
       const commonPrefixes = (response.CommonPrefixes ?? []).map(({ Prefix: common = "" }) => decodeKey(common));
-      return { keys, commonPrefixes, isTruncated: response.IsTruncated === true };
+      return { keys, sizes, commonPrefixes, isTruncated: response.IsTruncated === true };
     });
   }
 

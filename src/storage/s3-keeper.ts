@@ -1,9 +1,11 @@
 import type { BucketCall, S3Bucket } from "./s3-bucket.ts";
 import type { S3ImageId, S3Records } from "./s3-records.ts";
+import type { S3Usage } from "./s3-usage.ts";
 
 export interface MoveOptions {
   readonly bucket: S3Bucket;
   readonly records: S3Records;
+  readonly counter: S3Usage;
   /** Where the picture is to be. */
   readonly image: S3ImageId;
   readonly call: BucketCall;
@@ -14,7 +16,7 @@ export interface MoveOptions {
  * The store copies it, with its record, before the old object goes: a crash in the middle leaves both, which reads as
  * one, and any process may finish the move.
  */
-export async function moveObject({ bucket, records, image, call }: MoveOptions): Promise<boolean> {
+export async function moveObject({ bucket, records, counter, image, call }: MoveOptions): Promise<boolean> {
   const from: S3ImageId = { ...image, isKept: !image.isKept };
   const fromKey = records.keysOf(from).toImageKey(image.id);
   const toKey = records.keysOf(image).toImageKey(image.id);
@@ -29,6 +31,7 @@ export async function moveObject({ bucket, records, image, call }: MoveOptions):
     return false;
   }
   await bucket.delete(fromKey, call);
+  counter.move(image, object.size);
   if (fromRecordKey !== undefined) await bucket.delete(fromRecordKey, call);
   return true;
 }

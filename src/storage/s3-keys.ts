@@ -50,6 +50,11 @@ export class S3Keys {
     return `${this.prefix}${complement(encodeTime(lastMs))}`;
   }
 
+  /** A listing that starts behind this gives every picture, but not what is kept in a folder beside them. */
+  get beforeAll(): string {
+    return `${this.prefix}${complement(encodeTime(LAST_TIME_MS).charAt(0))}`;
+  }
+
   /** `undefined` for a key that is not ours. */
   parse(key: string): ParsedKey | undefined {
     if (!key.startsWith(this.prefix)) return undefined;

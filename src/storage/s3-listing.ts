@@ -52,8 +52,8 @@ async function* listSpace(
   const prefix = keys.toKeyPrefix(query.prefix);
   let startAfter = query.cursor && keys.toImageKey(query.cursor.id);
   const isWhole = prefix === keys.prefix && startAfter === undefined;
-  // One more tells whether there is a next page, another may be taken by the folder of what is kept.
-  let limit = Math.min(MAX_KEYS, query.limit + (isKept ? 1 : 2));
+  // One more tells whether there is a next page; the others may be taken by folders, such as that of what is kept.
+  let limit = Math.min(MAX_KEYS, query.limit + (isKept ? 1 : 4));
   for (let isFirst = true; ; isFirst = false) {
     const page = await bucket.list(
       { prefix, limit, delimiter: "/", ...(startAfter !== undefined && { startAfter }) },

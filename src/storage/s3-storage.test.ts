@@ -74,8 +74,8 @@ async function open(t: TestContext, options: FakeS3ServerOptions & Partial<S3Sto
 
 testStorage(
   "S3Storage",
-  async ({ clock, baseUrl, test }) => createStorage(await startServer(test), { clock, baseUrl }),
-  { countsDeletesExactly: false },
+  async ({ clock, limits, baseUrl, test }) => createStorage(await startServer(test), { clock, limits, baseUrl }),
+  { countsDeletesExactly: false, holdsLimits: true },
 );
 
 // Proves: STORAGE-12, STORAGE-13

@@ -14,6 +14,7 @@ import {
   type ImageRecord,
   type OpenImage,
   type OperationOptions,
+  type Reservation,
   type SavedImage,
   type StoredImage,
 } from "./abstract-storage.ts";
@@ -27,6 +28,9 @@ import type { S3Keys } from "./s3-keys.ts";
 import { packRecord, SPILL_NAME, TOKEN_NAME } from "./s3-metadata.ts";
 import type { S3Credentials } from "./s3-client.ts";
 import { moveObject } from "./s3-keeper.ts";
+import { evictOldestObjects } from "./s3-eviction.ts";
+import { S3Usage } from "./s3-usage.ts";
+import { StorageQuota, type StorageLimits, type StorageUsage } from "./storage-quota.ts";
 import { S3Records, toKeySpaces, type KeySpaces, type S3ImageId } from "./s3-records.ts";
 
 export interface S3StorageOptions extends AbstractStorageOptions {
@@ -46,6 +50,7 @@ export interface S3StorageOptions extends AbstractStorageOptions {
   readonly timeoutSeconds?: number;
   /** Tells what is expired. With the machine's own clock (the default), cleanup first compares it with the server's. */
   readonly clock?: Clock;
+  readonly limits?: StorageLimits;
 }
 
 const READ_CONCURRENCY = 32;
@@ -63,6 +68,9 @@ export class S3Storage extends AbstractStorage {
   readonly #clock: Clock;
   readonly #logger = getLogger("storage");
   readonly #records: S3Records;
+  readonly #counter: S3Usage;
+  readonly #quota: StorageQuota;
+  readonly #isLimited: boolean;
   /** How far this machine's clock was ahead of the server's at the last answer. */
   #skewMs = 0;
 
@@ -85,6 +93,15 @@ export class S3Storage extends AbstractStorage {
       },
     });
     this.#records = new S3Records(this.#bucket, this.#spaces, this.#logger);
+    this.#counter = new S3Usage(this.#bucket, this.#spaces, this.#clock);
+    this.#isLimited = options.limits?.maxBytes !== undefined;
+    this.#quota = new StorageQuota({
+      limits: options.limits ?? {},
+      counter: this.#counter,
+      evictOldest: async (bytes, signal) => evictOldestObjects(this.#bucket, this.#keys, this.#counter, bytes, signal),
+      clock: this.#clock,
+      logger: this.#logger,
+    });
   }
 
   override async storeImage(
@@ -96,6 +113,7 @@ export class S3Storage extends AbstractStorage {
     signal?.throwIfAborted();
     const image = prepareImage(imageData, imageId, metadata);
     const call: BucketCall = { operation: "storage_write_failed", message: `Cannot save image "${image.id}"`, signal };
+    using _room = await this.#quota.admit(image.imageData.length + Buffer.byteLength(image.recordText), signal);
     const token = createToken();
     const packed = packRecord(image.recordText);
     const key = this.#keys.toImageKey(image.id);
@@ -120,6 +138,8 @@ export class S3Storage extends AbstractStorage {
       throw new StorageError("image_exists", `Cannot save image "${image.id}": its id is taken`);
     }
     this.#records.remember(image.id, image.record);
+    const spilledBytes = packed === undefined ? Buffer.byteLength(image.recordText) : 0;
+    this.#counter.add(image.createdAtMs, image.imageData.length + spilledBytes);
     return { record: image.record, location: key };
   }
 
@@ -179,7 +199,8 @@ export class S3Storage extends AbstractStorage {
     if (parsed?.kind !== "current") return false;
     const action = keep ? "Cannot keep image" : "Cannot release image";
     const call: BucketCall = { operation: "storage_write_failed", message: `${action} "${parsed.id}"`, signal };
-    return moveObject({ bucket: this.#bucket, records: this.#records, image: { ...parsed, isKept: keep }, call });
+    const image = { ...parsed, isKept: keep };
+    return moveObject({ bucket: this.#bucket, records: this.#records, counter: this.#counter, image, call });
   }
 
   override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
@@ -222,8 +243,25 @@ export class S3Storage extends AbstractStorage {
       const expired = page.keys.filter((key) => (this.#keys.parse(key)?.createdAtMs ?? cutoffMs) < cutoffMs);
       if (expired.length > 0) deleted += await this.#deleteKeys(expired, ttlSeconds, call);
       startAfter = page.keys.at(-1) ?? startAfter;
-      if (!page.isTruncated) return deleted;
+      if (!page.isTruncated) {
+        this.#counter.dropOlderThan(cutoffMs);
+        return deleted;
+      }
     }
+  }
+
+  /** Counted only under a limit: it costs requests. */
+  override get usage(): StorageUsage | undefined {
+    return this.#isLimited ? this.#quota.usage : undefined;
+  }
+
+  override async measureUsage({ signal }: OperationOptions = {}): Promise<StorageUsage> {
+    return this.#quota.measure(signal);
+  }
+
+  override async reserveRoom({ signal }: OperationOptions = {}): Promise<Reservation> {
+    signal?.throwIfAborted();
+    return this.#quota.reserve(signal);
   }
 
   override async checkHealth({ signal }: OperationOptions = {}): Promise<void> {
@@ -256,6 +294,7 @@ export class S3Storage extends AbstractStorage {
     await this.#bucket.delete(key, call);
     const recordKey = this.#records.toSpilledKey(image, object);
     if (recordKey !== undefined) await this.#bucket.delete(recordKey, call);
+    if (!image.isKept) this.#counter.subtract(image.createdAtMs, object.size, 1);
     return true;
   }
 

@@ -32,6 +32,19 @@ export interface PrometheusMetricsOptions {
   readonly queue: () => { readonly waiting: number; readonly running: number };
   /** Read at each scrape. */
   readonly sessions: () => number;
+  /** Read at each scrape; `undefined` while it is not known. */
+  readonly storage?: () => StorageReading | undefined;
+}
+
+/** What is stored. */
+export interface StorageReading {
+  readonly images: number;
+  readonly bytes: number;
+  /** The part of it that is kept. */
+  readonly keptImages: number;
+  readonly keptBytes: number;
+  readonly limitBytes: number | undefined;
+  readonly evictedImages: number;
 }
 
 /** Metrics that can be scraped. */
@@ -71,6 +84,7 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
   addReading("image_queue_depth", "Jobs that wait for the model server", () => options.queue().waiting);
   addReading("image_jobs_in_flight", "Jobs at the model server", () => options.queue().running);
   addReading("mcp_sessions", "Open MCP sessions of the 2025-11-25 protocol", () => options.sessions());
+  if (options.storage !== undefined) addStorageMetrics(registry, options.storage);
   const generations = new Counter({
     name: "image_generations_total",
     help: "Generations that ended, by outcome (ok or an error code)",
@@ -144,4 +158,54 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
     upstreamRequestEnded: (code) => upstreamRequests.inc({ code }),
     upstreamCircuitChanged: (state) => upstreamCircuit.set(CIRCUIT_STATES[state]),
   };
+}
+
+/** Nothing is told while nothing is known. */
+function addStorageMetrics(registry: Registry, read: () => StorageReading | undefined): void {
+  const addReading = (
+    name: string,
+    help: string,
+    toValues: (reading: StorageReading) => { readonly kept: number; readonly other: number },
+  ): void => {
+    const gauge = new Gauge({
+      name,
+      help,
+      labelNames: ["kept"],
+      registers: [],
+      collect() {
+        this.reset();
+        const reading = read();
+        if (reading === undefined) return;
+        const { kept, other } = toValues(reading);
+        this.set({ kept: "true" }, kept);
+        this.set({ kept: "false" }, other);
+      },
+    });
+    registry.registerMetric(gauge);
+  };
+  addReading("storage_bytes", "Bytes of stored pictures and their records", ({ bytes, keptBytes }) => ({
+    kept: keptBytes,
+    other: bytes - keptBytes,
+  }));
+  addReading("storage_images", "Stored pictures", ({ images, keptImages }) => ({
+    kept: keptImages,
+    other: images - keptImages,
+  }));
+  const limit = new Gauge({
+    name: "storage_limit_bytes",
+    help: "MAX_STORAGE_BYTES; +Inf without a limit",
+    registers: [registry],
+  });
+  const evicted = new Counter({
+    name: "storage_evicted_total",
+    help: "Pictures that this process deleted to make room",
+    registers: [],
+    collect() {
+      const reading = read();
+      limit.set(reading?.limitBytes ?? Infinity);
+      this.reset();
+      this.inc(reading?.evictedImages ?? 0);
+    },
+  });
+  registry.registerMetric(evicted);
 }

@@ -8,6 +8,7 @@ import type {
   WaitUntilIdleOptions,
 } from "../kserve/generated-image.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
+import type { StorageLimits } from "../storage/storage-quota.ts";
 import { noMetrics } from "../telemetry/metrics.ts";
 import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
@@ -65,6 +66,7 @@ export class SteppedGenerator implements ImageGenerator {
 export interface ImageServiceBenchOptions {
   readonly ttlSeconds?: number;
   readonly depth?: number;
+  readonly limits?: StorageLimits;
   /** What several services share that are to be replicas of one another. */
   readonly clock?: FakeClock;
   readonly storage?: MockStorage;
@@ -73,8 +75,14 @@ export interface ImageServiceBenchOptions {
 
 /** An image service over a mock storage and a stepped generator, on a clock that only the test moves. */
 export function createImageServiceBench(options: ImageServiceBenchOptions = {}) {
-  const { ttlSeconds = 3600, depth = 4, clock = createFakeClock(), jobRecords = new MemoryJobRecords() } = options;
-  const storage = options.storage ?? new MockStorage({ clock });
+  const {
+    ttlSeconds = 3600,
+    depth = 4,
+    limits,
+    clock = createFakeClock(),
+    jobRecords = new MemoryJobRecords(),
+  } = options;
+  const storage = options.storage ?? new MockStorage({ clock, ...(limits && { limits }) });
   const generator = new SteppedGenerator();
   const queue = new FairQueue({ concurrency: 1, depth, timeoutMs: 100_000, clock });
   const events: string[] = [];

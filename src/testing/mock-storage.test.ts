@@ -5,7 +5,9 @@ import { MockStorage } from "./mock-storage.ts";
 import { createSampleImage } from "./sample-images.ts";
 import { testStorage } from "./test-storage.ts";
 
-testStorage("MockStorage", ({ clock, baseUrl }) => new MockStorage({ clock, baseUrl }));
+testStorage("MockStorage", ({ clock, limits, baseUrl }) => new MockStorage({ clock, limits, baseUrl }), {
+  holdsLimits: true,
+});
 
 // Proves: STORAGE-13, STORAGE-16
 test("MockStorage shows its pictures and records by id", async () => {

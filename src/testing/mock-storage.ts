@@ -3,6 +3,7 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { StorageError } from "../core/errors.ts";
 import { parseImageId } from "../core/image-id.ts";
 import type { JsonObject } from "../core/json.ts";
+import { getLogger } from "../logging/logger.ts";
 import {
   AbstractStorage,
   type AbstractStorageOptions,
@@ -10,15 +11,25 @@ import {
   type ImagePage,
   type ImageRecord,
   type OperationOptions,
+  type Reservation,
   type SavedImage,
   type StoredImage,
 } from "../storage/abstract-storage.ts";
 import { fillPage } from "../storage/fill-page.ts";
 import { parseQuery, toCutoffMs } from "../storage/find-query.ts";
+import {
+  StorageQuota,
+  type Evicted,
+  type StorageLimits,
+  type StorageTally,
+  type StorageUsage,
+  type UsageCounter,
+} from "../storage/storage-quota.ts";
 import { prepareImage, toKeptRecord } from "../storage/image-record.ts";
 
 export interface MockStorageOptions extends Partial<AbstractStorageOptions> {
   readonly clock?: Clock;
+  readonly limits?: StorageLimits;
 }
 
 /** Keeps pictures in memory; it behaves as the real drivers do. */
@@ -31,10 +42,18 @@ export class MockStorage extends AbstractStorage {
   /** The ids of what is kept. */
   readonly kept = new Set<string>();
   readonly #clock: Clock;
+  readonly #quota: StorageQuota;
 
   constructor(options: MockStorageOptions = {}) {
     super({ baseUrl: options.baseUrl ?? "http://127.0.0.1:8000" });
     this.#clock = options.clock ?? systemClock;
+    this.#quota = new StorageQuota({
+      limits: options.limits ?? {},
+      counter: toCounter(this),
+      evictOldest: async (bytes) => this.#evictOldest(bytes),
+      clock: this.#clock,
+      logger: getLogger("storage"),
+    });
   }
 
   override async storeImage(
@@ -45,10 +64,12 @@ export class MockStorage extends AbstractStorage {
   ): Promise<SavedImage> {
     options.signal?.throwIfAborted();
     const image = prepareImage(imageData, imageId, metadata);
+    const imageBytes = Buffer.from(image.imageData);
+    using _room = await this.#quota.admit(imageBytes.length, options.signal);
     if (this.images.has(image.id)) {
       throw new StorageError("image_exists", `Cannot save image "${image.id}": its id is taken`);
     }
-    this.images.set(image.id, Buffer.from(image.imageData));
+    this.images.set(image.id, imageBytes);
     this.metadata.set(image.id, image.record);
     return { record: image.record, location: `memory:${image.id}` };
   }
@@ -103,12 +124,36 @@ export class MockStorage extends AbstractStorage {
     return [...this.images.keys()].filter(isExpired).filter((id) => this.#delete(id)).length;
   }
 
+  override get usage(): StorageUsage | undefined {
+    return this.#quota.usage;
+  }
+
+  override async measureUsage({ signal }: OperationOptions = {}): Promise<StorageUsage> {
+    return this.#quota.measure(signal);
+  }
+
+  override async reserveRoom({ signal }: OperationOptions = {}): Promise<Reservation> {
+    return this.#quota.reserve(signal);
+  }
+
   override async checkHealth(options: OperationOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
   }
 
   override async close(): Promise<void> {
     await Promise.resolve();
+  }
+
+  #evictOldest(wantedBytes: number): Evicted {
+    let [images, bytes] = [0, 0];
+    for (const id of [...this.images.keys()].sort()) {
+      if (bytes >= wantedBytes) break;
+      if (this.kept.has(id)) continue;
+      bytes += this.images.get(id)?.length ?? 0;
+      images++;
+      this.#delete(id);
+    }
+    return { images, bytes };
   }
 
   #tell(record: ImageRecord | undefined): ImageRecord | undefined {
@@ -120,4 +165,16 @@ export class MockStorage extends AbstractStorage {
     this.metadata.delete(id);
     return this.images.delete(id);
   }
+}
+
+/** Counts at each look: nothing is as cheap. */
+function toCounter({ images, kept }: Pick<MockStorage, "images" | "kept">): UsageCounter {
+  const sum = (ids: Iterable<string>): number =>
+    [...ids].reduce((bytes, id) => bytes + (images.get(id)?.length ?? 0), 0);
+  return {
+    get tally(): StorageTally {
+      return { images: images.size, bytes: sum(images.keys()), keptImages: kept.size, keptBytes: sum(kept) };
+    },
+    refresh: async () => undefined,
+  };
 }

@@ -1,9 +1,11 @@
 import { describe, type TestContext } from "node:test";
 import { createImageId, type ImageId } from "../core/image-id.ts";
 import type { AbstractStorage } from "../storage/abstract-storage.ts";
+import type { StorageLimits } from "../storage/storage-quota.ts";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 import { testCleaning } from "./test-storage-cleaning.ts";
 import { testKeeping } from "./test-storage-keeping.ts";
+import { testLimits } from "./test-storage-limits.ts";
 import { testListing } from "./test-storage-listing.ts";
 import { testReading } from "./test-storage-reading.ts";
 import { testSaving } from "./test-storage-saving.ts";
@@ -12,6 +14,8 @@ import { testSaving } from "./test-storage-saving.ts";
 export interface StorageFactoryContext {
   /** Tells the storage what is expired; the suite moves it. */
   readonly clock: FakeClock;
+  /** What the storage may hold; empty but in the tests of limits. */
+  readonly limits: StorageLimits;
   /** To be the base of the URLs. */
   readonly baseUrl: string;
   /** For `after()`, to remove what the storage was made on. The suite closes the storage itself, before that. */
@@ -27,6 +31,8 @@ export interface TestStorageOptions {
    * deletion is idempotent and tells nothing, such as S3, cannot promise this.
    */
   readonly countsDeletesExactly?: boolean;
+  /** True when the storage holds itself to the `limits` of its factory; default false. */
+  readonly holdsLimits?: boolean;
 }
 
 /** One storage, and what its tests need beside it. */
@@ -40,7 +46,8 @@ export interface OpenedStorage {
 /** What a group of tests gets. */
 export interface StorageSuite {
   readonly countsDeletesExactly: boolean;
-  readonly openStorage: (test: TestContext) => Promise<OpenedStorage>;
+  readonly holdsLimits: boolean;
+  readonly openStorage: (test: TestContext, limits?: StorageLimits) => Promise<OpenedStorage>;
 }
 
 export const SUITE_BASE_URL = "http://pictures.test:8000";
@@ -56,20 +63,22 @@ const START_MS = Date.UTC(2026, 2, 1, 0, 5);
  * ```
  */
 export function testStorage(name: string, createStorage: CreateStorage, options: TestStorageOptions = {}): void {
-  const openStorage = async (test: TestContext): Promise<OpenedStorage> => {
+  const openStorage = async (test: TestContext, limits: StorageLimits = {}): Promise<OpenedStorage> => {
     const clock = createFakeClock({ nowMs: START_MS });
     const opened: AbstractStorage[] = [];
     test.after(async () => Promise.all(opened.map(async (each) => each.close()))); // before the hooks of the driver
-    const storage = await createStorage({ clock, baseUrl: SUITE_BASE_URL, test });
+    const storage = await createStorage({ clock, limits, baseUrl: SUITE_BASE_URL, test });
     opened.push(storage);
     return { storage, clock, createIdOfAge: (ageMs) => createImageId(clock.nowMs() - ageMs) };
   };
-  const suite = { countsDeletesExactly: options.countsDeletesExactly ?? true, openStorage };
+  const { countsDeletesExactly = true, holdsLimits = false } = options;
+  const suite = { countsDeletesExactly, holdsLimits, openStorage };
   describe(name, () => {
     testSaving(suite);
     testReading(suite);
     testListing(suite);
     testCleaning(suite);
     testKeeping(suite);
+    testLimits(suite);
   });
 }
