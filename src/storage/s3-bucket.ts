@@ -52,6 +52,8 @@ export interface KeyPage {
   readonly sizes: readonly number[];
   /** The beginnings, up to the delimiter, that several keys may share. */
   readonly commonPrefixes: readonly string[];
+  /** Where the next page starts behind; `undefined` for an empty page. */
+  readonly end: string | undefined;
   readonly isTruncated: boolean;
 }
 
@@ -191,7 +193,13 @@ export class S3Bucket {
       const keys = (response.Contents ?? []).map(({ Key: key = "" }) => decodeKey(key));
       const sizes = (response.Contents ?? []).map(({ Size: size = 0 }) => size);
       const commonPrefixes = (response.CommonPrefixes ?? []).map(({ Prefix: common = "" }) => decodeKey(common));
-      return { keys, sizes, commonPrefixes, isTruncated: response.IsTruncated === true };
+      return {
+        keys,
+        sizes,
+        commonPrefixes,
+        end: toPageEnd(keys, commonPrefixes),
+        isTruncated: response.IsTruncated === true,
+      };
     });
   }
 
@@ -294,6 +302,12 @@ function decodeKey(key: string): string {
   } catch {
     return key;
   }
+}
+
+/** Behind the last key, and behind everything in the last folder: `0` follows `/`. */
+function toPageEnd(keys: readonly string[], commonPrefixes: readonly string[]): string | undefined {
+  const ends = [...keys.slice(-1), ...commonPrefixes.slice(-1).map((common) => `${common.slice(0, -1)}0`)];
+  return ends.sort().at(-1);
 }
 
 /** What no error may repeat. */

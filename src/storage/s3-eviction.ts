@@ -60,13 +60,13 @@ async function listOldest(bucket: S3Bucket, keys: S3Keys, endMs: number, call: B
   let startAfter = keys.toKeyBefore(endMs);
   let oldest: SizedKey[] = [];
   for (;;) {
-    const page = await bucket.list({ prefix: keys.prefix, startAfter, limit: MAX_KEYS }, call);
+    const page = await bucket.list({ prefix: keys.prefix, startAfter, limit: MAX_KEYS, delimiter: "/" }, call);
     const ours = page.keys.flatMap((key, index) => {
       const kind = keys.parse(key)?.kind;
       return kind === undefined || kind === "probe" ? [] : [{ key, size: page.sizes[index] ?? 0 }];
     });
     oldest = [...oldest, ...ours].slice(-MAX_KEYS);
     if (!page.isTruncated) return oldest;
-    startAfter = page.keys.at(-1) ?? startAfter;
+    startAfter = page.end ?? startAfter;
   }
 }

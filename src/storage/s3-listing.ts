@@ -1,5 +1,5 @@
 import type { ParsedQuery } from "./find-query.ts";
-import { MAX_KEYS, type BucketCall, type KeyPage, type S3Bucket } from "./s3-bucket.ts";
+import { MAX_KEYS, type BucketCall, type S3Bucket } from "./s3-bucket.ts";
 import type { S3Keys } from "./s3-keys.ts";
 import type { KeySpaces, S3ImageId } from "./s3-records.ts";
 
@@ -67,13 +67,7 @@ async function* listSpace(
       if (parsed.kind === "image") yield { kind: "current", id: parsed.id, createdAtMs: parsed.createdAtMs, isKept };
     }
     if (!page.isTruncated) return;
-    startAfter = toPageEnd(page) ?? startAfter;
+    startAfter = page.end ?? startAfter;
     limit = MAX_KEYS;
   }
-}
-
-/** Behind the last key, and behind everything in the last folder: `0` follows `/`. */
-function toPageEnd({ keys, commonPrefixes }: KeyPage): string | undefined {
-  const ends = [...keys.slice(-1), ...commonPrefixes.slice(-1).map((common) => `${common.slice(0, -1)}0`)];
-  return ends.sort().at(-1);
 }

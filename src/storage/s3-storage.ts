@@ -239,10 +239,13 @@ export class S3Storage extends AbstractStorage {
     let deleted = 0;
     let startAfter = this.#keys.toKeyBefore(cutoffMs);
     for (;;) {
-      const page = await this.#bucket.list({ prefix: this.#keys.prefix, startAfter, limit: MAX_KEYS }, call);
+      const page = await this.#bucket.list(
+        { prefix: this.#keys.prefix, startAfter, limit: MAX_KEYS, delimiter: "/" },
+        call,
+      );
       const expired = page.keys.filter((key) => (this.#keys.parse(key)?.createdAtMs ?? cutoffMs) < cutoffMs);
       if (expired.length > 0) deleted += await this.#deleteKeys(expired, ttlSeconds, call);
-      startAfter = page.keys.at(-1) ?? startAfter;
+      startAfter = page.end ?? startAfter;
       if (!page.isTruncated) {
         this.#counter.dropOlderThan(cutoffMs);
         return deleted;

@@ -111,7 +111,7 @@ export class S3Usage implements UsageCounter {
     const slots = new Map<number, Count>();
     let startAfter = keys.beforeAll;
     for (;;) {
-      const page = await this.#bucket.list({ prefix: keys.prefix, startAfter, limit: MAX_KEYS }, call);
+      const page = await this.#bucket.list({ prefix: keys.prefix, startAfter, limit: MAX_KEYS, delimiter: "/" }, call);
       for (const [index, key] of page.keys.entries()) {
         const parsed = keys.parse(key);
         if (parsed === undefined || parsed.kind === "probe") continue;
@@ -119,7 +119,7 @@ export class S3Usage implements UsageCounter {
         addTo(slots, parsed.createdAtMs, page.sizes[index] ?? 0, parsed.kind === "image" ? 1 : 0);
       }
       if (!page.isTruncated) return slots;
-      startAfter = page.keys.at(-1) ?? startAfter;
+      startAfter = page.end ?? startAfter;
     }
   }
 }
