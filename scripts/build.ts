@@ -27,7 +27,12 @@ execFileSync(process.execPath, [resolve(root, "node_modules/typescript/bin/tsc")
 await build({
   absWorkingDir: root,
   // Worker threads are started from their own files, which must lie beside the chunks that start them.
-  entryPoints: ["src/cli/bin.ts", "src/images/image-worker.ts", "src/engine/engine-worker.ts"],
+  entryPoints: [
+    "src/cli/bin.ts",
+    "src/images/image-worker.ts",
+    "src/engine/engine-worker.ts",
+    "src/engine/engine-process.ts",
+  ],
   entryNames: "[name]",
   chunkNames: "chunk-[hash]",
   outdir: "dist/cli",

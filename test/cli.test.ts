@@ -15,7 +15,17 @@ describe("mcp-image-server", () => {
     assert.deepEqual([version.exitCode, version.stdout.trim()], [0, packageJson.version]);
     const help = await runCommand(["--help"], { home: home.path });
     assert.equal(help.exitCode, 0);
-    for (const name of ["serve", "stdio", "generate", "config", "healthcheck", "doctor", "cleanup", "engine"]) {
+    for (const name of [
+      "serve",
+      "stdio",
+      "generate",
+      "config",
+      "healthcheck",
+      "doctor",
+      "cleanup",
+      "engine",
+      "models",
+    ]) {
       assert.match(help.stdout, new RegExp(`^  ${name}\\b`, "m"));
     }
   });

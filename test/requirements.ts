@@ -106,6 +106,8 @@ export const REQUIREMENTS: readonly Requirement[] = [
     "the same seed gives the same bytes, another seed another picture",
     "width and height, steps, guidance and negative prompt do what they say",
     "the engine command serves one model over KServe's V1 and V2 protocols, and ends what it draws on SIGTERM",
+    "callers who leave and executors that die cost one picture each, and the next is drawn at once",
+    "models are listed, described, checked, and fetched from a hub with resume and checksums",
   ]),
   ...clauses("CLI", [
     "serve, stdio, generate, config, healthcheck, cleanup, --help and --version work",

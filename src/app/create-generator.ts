@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { DEFAULT_MODEL_NAME, type Settings } from "../config/settings.ts";
 import { ConfigurationError } from "../core/errors.ts";
+import { toExecutorLimits } from "../engine/create-executor.ts";
 import { createEngineServer, type EngineServer } from "../engine/engine-server.ts";
 import { shippedModelPath } from "../engine/package-files.ts";
 import { ImageWorkerPool } from "../images/image-worker-pool.ts";
@@ -80,7 +81,11 @@ function createEmbeddedGenerator(settings: Settings, pool: ImageWorkerPool): Gen
   const { modelPath } = settings.engine;
   let modelName = basename(modelPath ?? shippedModelPath());
   const embedded = new EmbeddedGenerator(async () => {
-    const engine = createEngineServer({ modelPath, maxWaiting: settings.kserve.queueDepth });
+    const engine = createEngineServer({
+      modelPath,
+      maxWaiting: settings.kserve.queueDepth,
+      executor: toExecutorLimits(settings.engine),
+    });
     const address = await startEngine(engine);
     modelName = address.modelName;
     const client = new KServeClient({

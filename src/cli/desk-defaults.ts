@@ -18,7 +18,10 @@ export function deskDefaults(
 }
 
 /** Where the platform keeps a user's data: XDG, `Application Support`, `LOCALAPPDATA`. */
-function userDataFolder(env: Readonly<Record<string, string | undefined>>, platform: NodeJS.Platform): string {
+export function userDataFolder(
+  env: Readonly<Record<string, string | undefined>>,
+  platform: NodeJS.Platform = process.platform,
+): string {
   const name = "mcp-image-server";
   const home = env["HOME"] || homedir();
   if (platform === "darwin") return join(home, "Library", "Application Support", name);

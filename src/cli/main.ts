@@ -2,8 +2,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { MCPImageError, ValidationError } from "../core/errors.ts";
 import { errorFields } from "../logging/error-fields.ts";
 import type { CommandContext, Environment } from "./command-context.ts";
-import type { EngineCommandOptions } from "./commands/engine.ts";
 import type { GenerateCommandOptions } from "./commands/generate.ts";
+import { addEngineCommand, addModelsCommands, type SetExitCode } from "./engine-commands.ts";
 import { EXIT, toExitCode } from "./exit-code.ts";
 import { PACKAGE_VERSION } from "./package-version.ts";
 
@@ -28,8 +28,6 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     return toExitCode(error);
   }
 }
-
-type SetExitCode = (code: number) => void;
 
 function createProgram(context: CommandContext, setExitCode: SetExitCode): Command {
   const program = new Command("mcp-image-server")
@@ -93,6 +91,7 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     });
 
   addEngineCommand(program, context, setExitCode, envFile);
+  addModelsCommands(program, context, setExitCode, envFile);
   addConfigCommands(program, context, setExitCode, envFile);
 
   program
@@ -126,32 +125,6 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     });
 
   return program;
-}
-
-function addEngineCommand(
-  program: Command,
-  context: CommandContext,
-  setExitCode: SetExitCode,
-  envFile: () => string | undefined,
-): void {
-  program
-    .command("engine")
-    .description("run the built-in diffusion engine alone, as a KServe model server (V1 and V2)")
-    .option("--model <folder>", "a diffusers ONNX export, instead of MODEL_PATH or the model in this package")
-    .option("--model-name <name>", "what clients call the model; by default its own name")
-    .option("--host <host>", "listen on this address; there is no authentication", "127.0.0.1")
-    .addOption(countOption("--port <port>", "listen on this port; 0 takes a free one", 0, 65_535).default(8080))
-    .addOption(
-      new Option("--socket [path]", "listen on a Unix socket instead, without a path on a fresh one").conflicts([
-        "port",
-        "host",
-      ]),
-    )
-    .addOption(countOption("--max-waiting <count>", "requests that may wait; one more gets 503", 0, 10_000).default(32))
-    .action(async (options: Omit<EngineCommandOptions, "envFile">) => {
-      const { engine } = await import("./commands/engine.ts");
-      setExitCode(await engine(context, { ...options, envFile: envFile() }));
-    });
 }
 
 function addConfigCommands(
@@ -193,13 +166,6 @@ function numberOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text: string) => {
     if (!/^-?\d+(?:\.\d+)?$/.test(text)) throw new InvalidArgumentError("It must be a plain number.");
     return Number(text);
-  });
-}
-
-function countOption(flags: string, description: string, min: number, max: number): Option {
-  return new Option(flags, description).argParser((text: string) => {
-    if (/^\d{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   });
 }
 

@@ -120,7 +120,13 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       ttlSeconds: ttlSeconds === Infinity ? undefined : ttlSeconds,
       maxSizeBytes: read("MAX_IMAGE_SIZE"),
     },
-    engine: { modelPath: read("MODEL_PATH") },
+    engine: {
+      modelPath: read("MODEL_PATH"),
+      executor: read("ENGINE_EXECUTOR"),
+      threads: read("ENGINE_THREADS"),
+      memoryMegabytes: read("ENGINE_MEMORY_LIMIT"),
+      cancelGraceSeconds: read("ENGINE_CANCEL_GRACE"),
+    },
   };
 }
 

@@ -90,7 +90,13 @@ describe("parseSettings()", () => {
       },
       mcp: { maxSessions: 1000, sessionIdleSeconds: 1800, maxWaitSeconds: 40, maxWaitWithProgressSeconds: 55 },
       images: { cleanupIntervalSeconds: 300, ttlSeconds: 3600, maxSizeBytes: 10_485_760 },
-      engine: { modelPath: undefined },
+      engine: {
+        modelPath: undefined,
+        executor: "wasm",
+        threads: undefined,
+        memoryMegabytes: undefined,
+        cancelGraceSeconds: 2,
+      },
     });
   });
 
@@ -158,6 +164,10 @@ describe("parseSettings()", () => {
       MAX_WAIT: "3",
       MAX_WAIT_WITH_PROGRESS: "never",
       MCP_SESSION_IDLE_TIMEOUT: "2",
+      ENGINE_EXECUTOR: "native",
+      ENGINE_THREADS: "2",
+      ENGINE_MEMORY_LIMIT: "512",
+      ENGINE_CANCEL_GRACE: "0.5",
       MODEL_PATH: "./model",
     } satisfies Record<SettingName, string>);
     const { storage, kserve } = settings;
@@ -239,7 +249,13 @@ describe("parseSettings()", () => {
       maxWaitWithProgressSeconds: Infinity,
     });
     assert.deepEqual(settings.images, { cleanupIntervalSeconds: 1, ttlSeconds: undefined, maxSizeBytes: 1024 });
-    assert.deepEqual(settings.engine, { modelPath: "./model" });
+    assert.deepEqual(settings.engine, {
+      modelPath: "./model",
+      executor: "native",
+      threads: 2,
+      memoryMegabytes: 512,
+      cancelGraceSeconds: 0.5,
+    });
   });
 
   const refused: Readonly<Partial<Record<SettingName, readonly string[]>>> = {

@@ -456,6 +456,32 @@ export const SETTINGS_TABLE = {
     kind: secondsOr("never", { min: 1, max: DAY_SECONDS }),
     default: "55",
   },
+  ENGINE_EXECUTOR: {
+    group: "Engine",
+    description:
+      "What runs the networks: `wasm`, or `native`, which is some times faster and needs the package onnxruntime-node.",
+    kind: choice(["wasm", "native"]),
+    default: "wasm",
+  },
+  ENGINE_THREADS: {
+    group: "Engine",
+    description: "Threads that a network may use. Unset: 1 with `wasm`, as many as there are processors with `native`.",
+    kind: integer({ min: 1, max: 64 }),
+    example: "4",
+  },
+  ENGINE_MEMORY_LIMIT: {
+    group: "Engine",
+    description:
+      "Megabytes that the engine's networks may take; a picture that needs more fails with `out_of_memory`. Unset: no limit.",
+    kind: integer({ min: 64, max: 1_048_576 }),
+    example: "2048",
+  },
+  ENGINE_CANCEL_GRACE: {
+    group: "Engine",
+    description: "Seconds that a cancelled picture may take to reach its next step before it is ended by force.",
+    kind: positiveDecimal({ max: 600 }),
+    default: "2",
+  },
   MODEL_PATH: {
     group: "Engine",
     description: "Folder with a diffusers ONNX export for `embedded`. Unset: the model in this package.",

@@ -139,6 +139,12 @@ export interface ImageSettings {
 export interface EngineSettings {
   /** A folder with a diffusers ONNX export; `undefined`: the model shipped with the package. */
   readonly modelPath: string | undefined;
+  readonly executor: "wasm" | "native";
+  /** `undefined`: what suits the executor. */
+  readonly threads: number | undefined;
+  /** `undefined`: no limit. */
+  readonly memoryMegabytes: number | undefined;
+  readonly cancelGraceSeconds: number;
 }
 
 /** Who may call. */

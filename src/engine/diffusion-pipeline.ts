@@ -8,7 +8,8 @@ import { isGuided, type Guidance } from "./guidance.ts";
 import { chooseLatentSize, type LatentSize } from "./latent-size.ts";
 import { hasTwoEncoders } from "./model-kind.ts";
 import { loadModelLayout, type ModelLayout } from "./model-layout.ts";
-import { loadOnnxNetwork, loadOnnxRuntime } from "./onnx-network.ts";
+import { loadOnnxNetwork } from "./onnx-network.ts";
+import { loadOnnxRuntime, type RuntimeSetup } from "./onnx-runtime.ts";
 import { createScheduler, type SchedulerName } from "./schedulers/create-scheduler.ts";
 import type { SchedulerFactory } from "./schedulers/scheduler.ts";
 import { TextEncoder, toZeroStates, type EncodedPrompts, type TextEncoderPart } from "./text-encoder.ts";
@@ -63,7 +64,7 @@ export class DiffusionPipeline {
   }
 
   /** @throws {ConfigurationError} `configuration_invalid` naming what is missing or cannot be used */
-  static async load(modelPath: string, runtimeUrl: string, clock: Clock = systemClock): Promise<DiffusionPipeline> {
+  static async load(modelPath: string, setup: RuntimeSetup, clock: Clock = systemClock): Promise<DiffusionPipeline> {
     const layout = await loadModelLayout(modelPath);
     const { paths, skipUnknownWords } = layout;
     const scheduler = createScheduler(layout.schedulerConfig);
@@ -72,7 +73,7 @@ export class DiffusionPipeline {
         loadTokenizer(tokenizer, { length: promptLength, skipUnknownWords }),
       ),
     );
-    const runtime = await loadOnnxRuntime(runtimeUrl);
+    const runtime = await loadOnnxRuntime(setup);
     const parts: TextEncoderPart[] = [];
     for (const [index, tokenizer] of tokenizers.entries()) {
       parts.push({ tokenizer, network: await loadOnnxNetwork(runtime, layout.encoders[index]?.network ?? "") });

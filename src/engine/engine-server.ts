@@ -6,7 +6,8 @@ import { findPackageRoot } from "../core/package-root.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
 import { loadConfigFile } from "./config-file.ts";
-import { EngineThread } from "./engine-thread.ts";
+import { createExecutor, type ExecutorLimits } from "./create-executor.ts";
+import type { EngineExecutor } from "./engine-executor.ts";
 import { JobDesk } from "./job-desk.ts";
 import { listenOn, type EngineListenOptions, type ListeningAddress } from "./listen.ts";
 import { loadModelLayout } from "./model-layout.ts";
@@ -22,8 +23,7 @@ export interface EngineServerOptions {
   readonly random?: Random;
   /** Requests that may wait behind the one that is drawn; one more is answered 503. Default 32. */
   readonly maxWaiting?: number | undefined;
-  /** How long a cancelled job may go on before its thread is ended. Default 2000. */
-  readonly cancelGraceMs?: number | undefined;
+  readonly executor?: ExecutorLimits | undefined;
 }
 
 export type EngineAddress = ListeningAddress & { readonly modelName: string };
@@ -39,7 +39,7 @@ export class EngineServer {
   readonly #options: EngineServerOptions;
   readonly #modelPath: string;
   readonly #clock: Clock;
-  readonly #thread: EngineThread;
+  readonly #executor: EngineExecutor;
   readonly #desk: JobDesk;
   readonly #logger = getLogger("engine");
   readonly #closing = new AbortController();
@@ -48,13 +48,14 @@ export class EngineServer {
   #release: (() => Promise<void>) | undefined;
   #isDraining = false;
 
+  /** @throws {ConfigurationError} `configuration_invalid` when the runtime that is asked for is not installed */
   constructor(options: EngineServerOptions) {
     const { clock = systemClock, maxWaiting = DEFAULT_MAX_WAITING } = options;
     this.#options = options;
     this.#modelPath = options.modelPath ?? shippedModelPath();
     this.#clock = clock;
-    this.#thread = new EngineThread({ modelPath: this.#modelPath, clock, cancelGraceMs: options.cancelGraceMs });
-    this.#desk = new JobDesk({ executor: this.#thread, clock, maxWaiting });
+    this.#executor = createExecutor(this.#modelPath, options.executor ?? {}, clock);
+    this.#desk = new JobDesk({ executor: this.#executor, clock, maxWaiting });
   }
 
   /**
@@ -95,7 +96,7 @@ export class EngineServer {
    * @throws {ConfigurationError} `configuration_invalid` naming what of the model is missing or cannot be used
    */
   async ready(): Promise<void> {
-    await this.#thread.start();
+    await this.#executor.start();
   }
 
   /** Takes no more pictures to draw, and waits until those that it took are answered, `limitMs` at most. */
@@ -110,7 +111,7 @@ export class EngineServer {
   async close(): Promise<void> {
     this.#closing.abort();
     const server = this.#server;
-    await this.#thread.close();
+    await this.#executor.close();
     if (server?.listening === true) {
       const closed = Promise.withResolvers<void>();
       server.close(() => closed.resolve());
@@ -130,7 +131,7 @@ export class EngineServer {
 
   #toService(modelName: string, version: string): EngineService {
     const desk = this.#desk;
-    const isReady = (): boolean => this.#thread.isReady && !this.#isDraining;
+    const isReady = (): boolean => this.#executor.isReady && !this.#isDraining;
     return {
       modelName,
       version,
@@ -143,7 +144,7 @@ export class EngineServer {
       },
       draw: async (requests, { requestId, signal }) => {
         if (this.#isDraining) throw new MCPImageError("shutting_down", "The engine takes no more requests");
-        if (!this.#thread.hasLoaded) throw notLoaded(modelName);
+        if (!this.#executor.hasLoaded) throw notLoaded(modelName);
         return desk.draw(requests, { requestId, signal: AbortSignal.any([signal, this.#closing.signal]) });
       },
       progressOf: (requestId) => desk.progressOf(requestId),

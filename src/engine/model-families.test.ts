@@ -16,6 +16,7 @@ const FAMILIES: readonly (readonly [TinyModelFamily, Generation["settings"], sch
   ["sdxl-turbo", settings(512, 4, 1), "EulerAncestralDiscreteScheduler"],
   ["lcm", settings(768, 4, 8.5), "LCMScheduler"],
 ];
+const runtime = { kind: "wasm", url: findRuntime(), threads: 1, memoryMegabytes: undefined } as const;
 const SMALL: GenerationRequest = { prompt: "a fox", seed: 1, width: 128, height: 64, numInferenceSteps: 2 };
 
 for (const [family, expected, scheduler] of FAMILIES) {
@@ -23,7 +24,7 @@ for (const [family, expected, scheduler] of FAMILIES) {
     const folder = await mkdtemp(join(tmpdir(), "engine-test-"));
     after(() => rm(folder, { recursive: true }));
     await writeTinyModel(folder, family);
-    const pipeline = await DiffusionPipeline.load(folder, findRuntime());
+    const pipeline = await DiffusionPipeline.load(folder, runtime);
     const draw = async (request: Partial<GenerationRequest> = {}): Promise<Generation> =>
       pipeline.generate({ ...SMALL, ...request }, () => undefined);
 

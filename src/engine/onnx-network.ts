@@ -1,33 +1,23 @@
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { InferenceSession, Tensor } from "onnxruntime-web";
-import type * as OnnxRuntimeModule from "onnxruntime-web";
 import { ConfigurationError, isErrno, MCPImageError } from "../core/errors.ts";
 import { fromHalfFloatBits, toHalfFloatBits } from "./half-float.ts";
+import type { LoadedRuntime, OnnxRuntime } from "./onnx-runtime.ts";
 import type { InputTensor, Network, OutputTensor, OutputTensors, TensorSpec } from "./network.ts";
 
-/** The module `onnxruntime-web`, wherever it was found. */
-export type OnnxRuntime = typeof OnnxRuntimeModule;
-
-/** Imports the WebAssembly runtime; call it in a worker thread, for its runs block the thread. */
-export async function loadOnnxRuntime(url: string): Promise<OnnxRuntime> {
-  const runtime: OnnxRuntime = await import(url);
-  // Measured with the shipped model: a second thread makes each step slower (54 instead of 34 ms), not faster.
-  runtime.env.wasm.numThreads = 1;
-  runtime.env.logLevel = "error";
-  return runtime;
-}
-
 /** @throws {ConfigurationError} `configuration_invalid` when the file is missing or is not a network we can run */
-export async function loadOnnxNetwork(runtime: OnnxRuntime, path: string): Promise<Network> {
-  const model = await readModel(path);
+export async function loadOnnxNetwork(runtime: LoadedRuntime, path: string): Promise<Network> {
+  const { module } = runtime;
   let session: InferenceSession;
   try {
-    session = await runtime.InferenceSession.create(model, {
-      executionProviders: ["wasm"],
-      externalData: await readExternalData(path),
-    });
+    session = await createSession(runtime, path);
   } catch (error) {
+    if (error instanceof ConfigurationError) throw error;
+    if (isOutOfMemory(error)) {
+      throw new MCPImageError("out_of_memory", `Cannot load network "${path}"`, { cause: error });
+    }
     throw new ConfigurationError("configuration_invalid", `Cannot load network "${path}"`, { cause: error });
   }
   const inputs = session.inputMetadata.flatMap(toSpec);
@@ -38,7 +28,7 @@ export async function loadOnnxNetwork(runtime: OnnxRuntime, path: string): Promi
     outputs: session.outputMetadata.flatMap(toSpec),
     run: async (feeds, ...outputs) => {
       const tensors = Object.entries(feeds).map(([name, input]): [string, Tensor] => {
-        return [name, toTensor(runtime, typeOf.get(name) ?? "float32", input)];
+        return [name, toTensor(module, typeOf.get(name) ?? "float32", input)];
       });
       const results = await session.run(Object.fromEntries(tensors), outputs).catch((error: unknown) => {
         throw toRunError(path, error);
@@ -52,19 +42,46 @@ export async function loadOnnxNetwork(runtime: OnnxRuntime, path: string): Promi
   };
 }
 
+async function createSession({ module, setup }: LoadedRuntime, path: string): Promise<InferenceSession> {
+  switch (setup.kind) {
+    case "wasm": {
+      const model = await readModel(path);
+      const externalData = await readExternalData(path);
+      return module.InferenceSession.create(model, { executionProviders: ["wasm"], externalData });
+    }
+    case "native":
+      await access(path, constants.R_OK).catch((error: unknown) => refuseModel(path, error));
+      // By its path, so that it finds weights in a file beside it.
+      return module.InferenceSession.create(path, {
+        executionProviders: ["cpu"],
+        intraOpNumThreads: setup.threads,
+        interOpNumThreads: 1,
+        // Memory that is kept for later would count against the limit.
+        enableCpuMemArena: setup.memoryMegabytes === undefined,
+      });
+  }
+}
+
 function toRunError(path: string, error: unknown): MCPImageError {
-  const isOutOfMemory = /bad_alloc|out of memory|allocation failed|failed to allocate/i.test(String(error));
-  const code = isOutOfMemory ? "out_of_memory" : "upstream_error";
+  const code = isOutOfMemory(error) ? "out_of_memory" : "upstream_error";
   return new MCPImageError(code, `Cannot run network "${path}"`, { cause: error });
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return /bad_alloc|out of memory|allocation failed|failed to allocate/i.test(String(error));
 }
 
 async function readModel(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    const reason = isErrno(error, "ENOENT", "ENOTDIR") ? "it does not exist" : "it cannot be read";
-    throw new ConfigurationError("configuration_invalid", `Cannot load network "${path}": ${reason}`, { cause: error });
+    return refuseModel(path, error);
   }
+}
+
+function refuseModel(path: string, error: unknown): never {
+  const reason = isErrno(error, "ENOENT", "ENOTDIR") ? "it does not exist" : "it cannot be read";
+  throw new ConfigurationError("configuration_invalid", `Cannot load network "${path}": ${reason}`, { cause: error });
 }
 
 /** Weights beyond 2 GB lie in a file of their own beside the network. */

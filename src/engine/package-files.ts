@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ConfigurationError } from "../core/errors.ts";
+import { ConfigurationError, isErrno } from "../core/errors.ts";
 import { findPackageRoot } from "../core/package-root.ts";
 
 /** The one module of onnxruntime-web that imports no other package; the other two files lie beside it. */
@@ -11,6 +12,7 @@ const RUNTIME_ENTRY = "ort.wasm.min.mjs";
 export const RUNTIME_FILES = [RUNTIME_ENTRY, "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"] as const;
 
 /** Where the build puts them, relative to the package's root. */
+const NATIVE_PACKAGE = "onnxruntime-node";
 const VENDORED_RUNTIME = join("dist", "vendor", "onnxruntime-web");
 
 /** The URL of the ONNX runtime: the vendored copy of a published package first, else the one in `node_modules`. */
@@ -28,9 +30,27 @@ export function findRuntime(packageRoot: string = findPackageRoot()): string {
   }
 }
 
-/** The file that the engine's thread runs: beside this one, or in `dist/engine/` when this one was bundled elsewhere. */
-export function findEngineWorker(): URL {
-  const name = `engine-worker${extname(import.meta.url)}`;
+/**
+ * The URL of the package onnxruntime-node, which is no dependency of ours: beside this package, or in the working folder.
+ *
+ * @throws {ConfigurationError} `configuration_invalid` saying how it is installed
+ */
+export function findNativeRuntime(workingFolder: string = process.cwd()): string {
+  for (const from of [import.meta.url, join(workingFolder, "package.json")]) {
+    try {
+      return pathToFileURL(createRequire(from).resolve(NATIVE_PACKAGE)).href;
+    } catch (error) {
+      if (!isErrno(error, "MODULE_NOT_FOUND")) throw error;
+    }
+  }
+  const command = `npm install --ignore-scripts ${NATIVE_PACKAGE}@1.30`;
+  const message = `Cannot find the package ${NATIVE_PACKAGE}, which ENGINE_EXECUTOR=native needs; install it with: ${command}`;
+  throw new ConfigurationError("configuration_invalid", message);
+}
+
+/** A file that a thread or process runs: beside this one, or in `dist/engine/` when this one was bundled elsewhere. */
+export function findEngineFile(stem: "engine-worker" | "engine-process"): URL {
+  const name = `${stem}${extname(import.meta.url)}`;
   const beside = new URL(name, import.meta.url);
   if (existsSync(beside)) return beside;
   return pathToFileURL(join(findPackageRoot(), "dist", "engine", name));

@@ -1,3 +1,4 @@
+import { toExecutorLimits } from "../../engine/create-executor.ts";
 import { createEngineServer, type EngineAddress } from "../../engine/engine-server.ts";
 import type { EngineListenOptions } from "../../engine/listen.ts";
 import { getLogger } from "../../logging/logger.ts";
@@ -14,6 +15,9 @@ export interface EngineCommandOptions {
   /** A path, or true for a fresh one. */
   readonly socket?: string | true;
   readonly maxWaiting?: number;
+  readonly executor?: string;
+  readonly threads?: string;
+  readonly memory?: string;
 }
 
 /** Below the 30 s after which Kubernetes kills what has not ended. */
@@ -27,7 +31,12 @@ export async function engine(context: CommandContext, options: EngineCommandOpti
     envFile: options.envFile,
     desk: false,
     requireEndpoint: false,
-    overrides: { MODEL_PATH: options.model },
+    overrides: {
+      MODEL_PATH: options.model,
+      ENGINE_EXECUTOR: options.executor,
+      ENGINE_THREADS: options.threads,
+      ENGINE_MEMORY_LIMIT: options.memory,
+    },
   });
   // Before anything is started: a signal that comes early must not be lost.
   const ended = new AbortController();
@@ -37,6 +46,7 @@ export async function engine(context: CommandContext, options: EngineCommandOpti
       modelPath: settings.engine.modelPath,
       modelName: options.modelName,
       maxWaiting: options.maxWaiting,
+      executor: toExecutorLimits(settings.engine),
     });
     const address = await server.listen(toListenOptions(options));
     context.stdout.write(`${toUrl(address)}\n`);

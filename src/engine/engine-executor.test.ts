@@ -8,20 +8,23 @@ import { inflateSync } from "node:zlib";
 import { systemClock } from "../core/clock.ts";
 import { ConfigurationError, MCPImageError } from "../core/errors.ts";
 import { readPngChunks } from "../core/png.ts";
-import { EngineThread, type GenerateOptions } from "./engine-thread.ts";
+import { createExecutor } from "./create-executor.ts";
+import { EngineExecutor, type GenerateOptions } from "./engine-executor.ts";
 import type { GenerationRequest } from "./generation-request.ts";
+import { writeTinyModel } from "../testing/tiny-models.ts";
 import { shippedModelPath } from "./package-files.ts";
+import { createThreadStarter } from "./thread-life.ts";
 import type { DrawnPicture } from "./worker-messages.ts";
 
 const CIRCLE: GenerationRequest = { prompt: "a red circle on a blue background", seed: 1, numInferenceSteps: 4 };
 
 // Proves: ENGINE-3
-describe("EngineThread with the shipped model", () => {
-  const thread = new EngineThread({ modelPath: shippedModelPath(), clock: systemClock, cancelGraceMs: 60_000 });
-  after(() => thread.close());
+describe("EngineExecutor with the shipped model", () => {
+  const executor = createExecutor(shippedModelPath(), { cancelGraceMs: 60_000 }, systemClock);
+  after(() => executor.close());
 
-  test("EngineThread.generate() draws what the prompt says", async () => {
-    const { png, settings, native, scheduler, warnings } = await draw(thread, { ...CIRCLE, guidanceScale: 7.5 });
+  test("EngineExecutor.generate() draws what the prompt says", async () => {
+    const { png, settings, native, scheduler, warnings } = await draw(executor, { ...CIRCLE, guidanceScale: 7.5 });
     const pixel = readPixels(png, 256);
     assertColour(pixel(128, 128), { red: [180, 255], green: [0, 90], blue: [0, 90] });
     for (const [x, y] of [
@@ -39,34 +42,34 @@ describe("EngineThread with the shipped model", () => {
     );
   });
 
-  test("EngineThread.generate() gives the same bytes for the same seed, and another picture for another", async () => {
-    const first = await draw(thread, CIRCLE);
-    const again = await draw(thread, CIRCLE);
-    const other = await draw(thread, { ...CIRCLE, seed: 2 });
+  test("EngineExecutor.generate() gives the same bytes for the same seed, and another picture for another", async () => {
+    const first = await draw(executor, CIRCLE);
+    const again = await draw(executor, CIRCLE);
+    const other = await draw(executor, { ...CIRCLE, seed: 2 });
     assert.equal(hash(again), hash(first));
     assert.notEqual(hash(other), hash(first));
   });
 
-  test("EngineThread.generate() uses the negative prompt, and only with a guidance above 1", async () => {
+  test("EngineExecutor.generate() uses the negative prompt, and only with a guidance above 1", async () => {
     const guided = { ...CIRCLE, guidanceScale: 4 };
     const plain = { ...CIRCLE, guidanceScale: 1 };
     const negativePrompt = "a green square";
-    assert.notEqual(hash(await draw(thread, { ...guided, negativePrompt })), hash(await draw(thread, guided)));
-    const ignored = await draw(thread, { ...plain, negativePrompt });
-    assert.equal(hash(ignored), hash(await draw(thread, plain)));
+    assert.notEqual(hash(await draw(executor, { ...guided, negativePrompt })), hash(await draw(executor, guided)));
+    const ignored = await draw(executor, { ...plain, negativePrompt });
+    assert.equal(hash(ignored), hash(await draw(executor, plain)));
     assert.deepEqual(ignored.warnings, ["negative_prompt has no effect while guidance_scale is 1 or less"]);
   });
 
-  test("EngineThread.generate() gives exactly the size that was asked for, and says how", async () => {
-    const picture = await draw(thread, { ...CIRCLE, numInferenceSteps: 1, width: 640, height: 65 });
+  test("EngineExecutor.generate() gives exactly the size that was asked for, and says how", async () => {
+    const picture = await draw(executor, { ...CIRCLE, numInferenceSteps: 1, width: 640, height: 65 });
     const header = Buffer.from(picture.png);
     assert.deepEqual([header.readUInt32BE(16), header.readUInt32BE(20)], [640, 65]);
     assert.deepEqual(picture.native, { width: 448, height: 256 });
     assert.deepEqual(picture.warnings, ["drawn as 448x256, then stretched and cropped to 640x65"]);
   });
 
-  test("EngineThread.generate() names the words that the model does not know", async () => {
-    const picture = await draw(thread, {
+  test("EngineExecutor.generate() names the words that the model does not know", async () => {
+    const picture = await draw(executor, {
       ...CIRCLE,
       numInferenceSteps: 1,
       prompt: "A Red bicycle, on a naïve background",
@@ -74,59 +77,75 @@ describe("EngineThread with the shipped model", () => {
     assert.deepEqual(picture.warnings, ["not understood: bicycle, naïve"]);
   });
 
-  test("EngineThread.generate() reports every step, as many as were asked for", async () => {
+  test("EngineExecutor.generate() reports every step, as many as were asked for", async () => {
     const steps: string[] = [];
-    await thread.generate(
+    await executor.generate(
       { ...CIRCLE, numInferenceSteps: 3 },
       options({ onStep: (step, total) => steps.push(`${step}/${total}`) }),
     );
     assert.deepEqual(steps, ["0/3", "1/3", "2/3", "3/3"]);
   });
 
-  test("EngineThread.generate() ends a cancelled job at its next step and keeps its thread", async () => {
+  test("EngineExecutor.generate() ends a cancelled job at its next step and keeps its thread", async () => {
     const caller = new AbortController();
-    const job = thread.generate(
+    const job = executor.generate(
       { ...CIRCLE, numInferenceSteps: 200 },
       options({ signal: caller.signal, onStep: () => caller.abort() }),
     );
     await assert.rejects(job, hasCode("cancelled"));
-    assert.equal(thread.isReady, true);
-    assert.equal(hash(await draw(thread, CIRCLE)), hash(await draw(thread, CIRCLE)));
+    assert.equal(executor.isReady, true);
+    assert.equal(hash(await draw(executor, CIRCLE)), hash(await draw(executor, CIRCLE)));
   });
 });
 
-describe("EngineThread with a thread that misbehaves", () => {
+describe("EngineExecutor with a thread that misbehaves", () => {
   const workerFile = new URL("fixtures/misbehaving-worker.ts", import.meta.url);
-  const thread = new EngineThread({ modelPath: "unused", clock: systemClock, cancelGraceMs: 0, workerFile });
-  after(() => thread.close());
+  const setup = {
+    modelPath: "unused",
+    runtime: { kind: "wasm", url: "unused", threads: 1, memoryMegabytes: undefined },
+  } as const;
+  const start = createThreadStarter(setup, workerFile);
+  const executor = new EngineExecutor({ start, clock: systemClock, cancelGraceMs: 0 });
+  after(() => executor.close());
 
-  test("EngineThread.generate() fails when the thread dies, and the next job gets a new thread", async () => {
-    await assert.rejects(draw(thread, { prompt: "die", seed: 0 }), (error) => {
-      return hasCode("upstream_error")(error) && /thread ended with code 3/.test(String(error));
+  test("EngineExecutor.generate() fails when the thread dies, and the next job gets a new thread", async () => {
+    await assert.rejects(draw(executor, { prompt: "die", seed: 0 }), (error) => {
+      return hasCode("upstream_error")(error) && /executor ended with code 3/.test(String(error));
     });
-    assert.equal((await draw(thread, { prompt: "answer", seed: 0 })).png.length, 0);
+    assert.equal((await draw(executor, { prompt: "answer", seed: 0 })).png.length, 0);
   });
 
-  test("EngineThread.generate() ends the thread of a job that does not stop in time, and starts another", async () => {
+  test("EngineExecutor.generate() ends the thread of a job that does not stop in time, and starts another", async () => {
     const caller = new AbortController();
     const hanging = options({ signal: caller.signal, onStep: () => caller.abort() });
-    await assert.rejects(thread.generate({ prompt: "hang", seed: 0 }, hanging), hasCode("cancelled"));
-    assert.equal((await draw(thread, { prompt: "answer", seed: 0 })).png.length, 0);
+    await assert.rejects(executor.generate({ prompt: "hang", seed: 0 }, hanging), hasCode("cancelled"));
+    assert.equal((await draw(executor, { prompt: "answer", seed: 0 })).png.length, 0);
   });
 
-  test("EngineThread.close() ends the job in flight, and nothing can be drawn after it", async () => {
+  test("EngineExecutor.close() ends the job in flight, and nothing can be drawn after it", async () => {
     const started = Promise.withResolvers<void>();
-    const job = thread.generate({ prompt: "hang", seed: 0 }, options({ onStep: () => started.resolve() }));
+    const job = executor.generate({ prompt: "hang", seed: 0 }, options({ onStep: () => started.resolve() }));
     await started.promise;
-    await Promise.all([assert.rejects(job, hasCode("shutting_down")), thread.close()]);
-    await assert.rejects(draw(thread, { prompt: "answer", seed: 0 }), hasCode("shutting_down"));
+    await Promise.all([assert.rejects(job, hasCode("shutting_down")), executor.close()]);
+    await assert.rejects(draw(executor, { prompt: "answer", seed: 0 }), hasCode("shutting_down"));
   });
 });
 
-test("EngineThread.start() says which file of the model is missing", async () => {
+test("EngineExecutor.generate() ends with out_of_memory when the limit is reached, and the next picture is drawn", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "engine-test-"));
+  await writeTinyModel(folder, "sdxl");
+  await using executor = createExecutor(folder, { memoryMegabytes: 32 }, systemClock);
+  const large = { prompt: "a fox", seed: 1, width: 1024, height: 1024, numInferenceSteps: 1 };
+  await assert.rejects(executor.generate(large, options()), hasCode("out_of_memory"));
+  const { settings } = await executor.generate({ ...large, width: 64, height: 64 }, options());
+  assert.equal(settings.width, 64);
+  await rm(folder, { recursive: true });
+});
+
+test("EngineExecutor.start() says which file of the model is missing", async () => {
   const modelPath = await mkdtemp(join(tmpdir(), "engine-test-"));
-  await using thread = new EngineThread({ modelPath, clock: systemClock });
-  await assert.rejects(thread.start(), (error) => {
+  await using executor = createExecutor(modelPath, {}, systemClock);
+  await assert.rejects(executor.start(), (error) => {
     return error instanceof ConfigurationError && /model_index\.json": it does not exist/.test(error.message);
   });
   await rm(modelPath, { recursive: true });
@@ -136,8 +155,8 @@ function options(some: Partial<GenerateOptions> = {}): GenerateOptions {
   return { signal: new AbortController().signal, onStep: () => undefined, ...some };
 }
 
-async function draw(thread: EngineThread, request: GenerationRequest): Promise<DrawnPicture> {
-  return thread.generate(request, options());
+async function draw(executor: EngineExecutor, request: GenerationRequest): Promise<DrawnPicture> {
+  return executor.generate(request, options());
 }
 
 function hash({ png }: DrawnPicture): string {
