@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { printEnvExample, printSettingsMarkdown } from "../src/config/print-settings.ts";
+import { printClientsMarkdown } from "./print-clients.ts";
 import { printErrorsMarkdown } from "./print-errors.ts";
 import { printRoutesMarkdown } from "./print-routes.ts";
 
@@ -17,6 +18,7 @@ export const PRINTED_DOCUMENTS: readonly PrintedDocument[] = [
   { path: "docs/configuration.md", section: "settings", print: printSettingsMarkdown },
   { path: "docs/errors.md", section: "errors", print: printErrorsMarkdown },
   { path: "docs/http-api.md", section: "routes", print: printRoutesMarkdown },
+  { path: "docs/clients.md", section: "clients", print: printClientsMarkdown },
   { path: ".env.example", print: printEnvExample },
 ];
 

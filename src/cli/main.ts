@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { MCPImageError, ValidationError } from "../core/errors.ts";
 import { errorFields } from "../logging/error-fields.ts";
+import { addSetupCommands } from "./add-setup-commands.ts";
 import type { CommandContext, Environment } from "./command-context.ts";
 import type { GenerateCommandOptions } from "./commands/generate.ts";
 import { addEngineCommand, addModelsCommands, type SetExitCode } from "./engine-commands.ts";
@@ -124,6 +125,7 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
       setExitCode(await cleanup(context, { ...options, envFile: envFile() }));
     });
 
+  addSetupCommands(program, context, setExitCode);
   return program;
 }
 
