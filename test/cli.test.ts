@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { verifyImage } from "../src/core/verify-image.ts";
+import { FAKE_S3_ACCESS_KEY_ID, FAKE_S3_SECRET_ACCESS_KEY, startFakeS3Server } from "../src/testing/fake-s3-server.ts";
 import { COMMAND, runCommand, ServerProcess, TemporaryFolder } from "./support/server-process.ts";
 
 // Proves: CLI-1, CLI-2
@@ -25,6 +26,7 @@ describe("mcp-image-server", () => {
       "cleanup",
       "engine",
       "models",
+      "storage",
     ]) {
       assert.match(help.stdout, new RegExp(`^  ${name}\\b`, "m"));
     }
@@ -155,5 +157,47 @@ describe("mcp-image-server", () => {
     const settings = { STORAGE_PATH: join(home.path, "pictures") };
     const { exitCode, stdout } = await runCommand(["cleanup"], { home: home.path, settings });
     assert.deepEqual([exitCode, stdout], [0, "0 expired pictures deleted\n"]);
+  });
+
+  test("storage usage prints what is stored, for people and as JSON", async () => {
+    using home = new TemporaryFolder();
+    const settings = { STORAGE_PATH: join(home.path, "pictures"), MAX_STORAGE_BYTES: "53687091200" };
+    const words = await runCommand(["storage", "usage"], { home: home.path, settings });
+    assert.deepEqual(
+      [words.exitCode, words.stdout],
+      [0, "pictures  0, 0 bytes\nkept      0, 0 bytes\nlimit     50.0 GiB\n"],
+    );
+    const { stdout } = await runCommand(["storage", "usage", "--json"], { home: home.path, settings });
+    assert.deepEqual(JSON.parse(stdout), {
+      images: 0,
+      bytes: 0,
+      kept_images: 0,
+      kept_bytes: 0,
+      limit_bytes: 53_687_091_200,
+    });
+  });
+
+  test("storage lifecycle prints the rule, sets it when told to, and says what has none", async () => {
+    using home = new TemporaryFolder();
+    await using server = await startFakeS3Server({ buckets: ["pictures"] });
+    const settings = {
+      STORAGE_BACKEND: "s3",
+      S3_BUCKET: "pictures",
+      S3_ENDPOINT_URL: server.url,
+      AWS_ACCESS_KEY_ID: FAKE_S3_ACCESS_KEY_ID,
+      AWS_SECRET_ACCESS_KEY: FAKE_S3_SECRET_ACCESS_KEY,
+    };
+    const run = async (words: string[], more: Record<string, string> = {}) =>
+      runCommand(["storage", "lifecycle", ...words], { home: home.path, settings: { ...settings, ...more } });
+    const printed = await run([]);
+    assert.equal(printed.exitCode, 0);
+    assert.equal(JSON.parse(printed.stdout).Rules[0].Filter.Prefix, "mcp-images/z");
+    assert.deepEqual(server.operations, []);
+    assert.equal((await run(["--apply"])).stdout, "The lifecycle rule was added\n");
+    assert.equal((await run(["--apply"])).stdout, "The lifecycle rule was there already\n");
+    const never = await run([], { IMAGE_TTL: "never" });
+    assert.deepEqual([never.exitCode, never.stdout], [78, ""]);
+    assert.match(never.stderr, /IMAGE_TTL is never/);
+    assert.equal((await run([], { STORAGE_BACKEND: "file" })).exitCode, 78);
   });
 });

@@ -94,6 +94,7 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
   addEngineCommand(program, context, setExitCode, envFile);
   addModelsCommands(program, context, setExitCode, envFile);
   addConfigCommands(program, context, setExitCode, envFile);
+  addStorageCommands(program, context, setExitCode, envFile);
 
   program
     .command("healthcheck")
@@ -127,6 +128,32 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
 
   addSetupCommands(program, context, setExitCode);
   return program;
+}
+
+function addStorageCommands(
+  program: Command,
+  context: CommandContext,
+  setExitCode: SetExitCode,
+  envFile: () => string | undefined,
+): void {
+  const storage = program.command("storage").description("count what is stored, or let a bucket expire it");
+  storage
+    .command("usage")
+    .description("count what is stored and print it")
+    .option("--local", "of the data folder of `serve --local` and `stdio`")
+    .option("--json", "print it as JSON")
+    .action(async (options: { local?: boolean; json?: boolean }) => {
+      const { printStorageUsage } = await import("./commands/storage.ts");
+      setExitCode(await printStorageUsage(context, { ...options, envFile: envFile() }));
+    });
+  storage
+    .command("lifecycle")
+    .description("print the rule by which the bucket itself deletes what is long expired")
+    .option("--apply", "set the rule, beside those that the bucket has")
+    .action(async (options: { apply?: boolean }) => {
+      const { setStorageLifecycle } = await import("./commands/storage.ts");
+      setExitCode(await setStorageLifecycle(context, { ...options, envFile: envFile() }));
+    });
 }
 
 function addConfigCommands(

@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import type { LifecycleRule } from "@aws-sdk/client-s3";
 import type { Logger } from "../logging/logger.ts";
 import type { FailedOperation } from "./file-errors.ts";
 import { S3Body } from "./s3-body.ts";
@@ -210,6 +211,34 @@ export class S3Bucket {
       const command = new sdk.DeleteObjectsCommand({ Bucket: this.#options.bucket, Delete: { Objects, Quiet: true } });
       const response = await client.send(command, { abortSignal });
       return new Map((response.Errors ?? []).map(({ Key: key = "", Code: code = "Unknown" }) => [key, code]));
+    });
+  }
+
+  /** The rules by which the store itself deletes objects. */
+  async readLifecycle(call: BucketCall): Promise<readonly LifecycleRule[]> {
+    return this.#run(call, async ({ sdk, client }, abortSignal) => {
+      const command = new sdk.GetBucketLifecycleConfigurationCommand({ Bucket: this.#options.bucket });
+      const response = await orUndefined(client.send(command, { abortSignal }), "NoSuchLifecycleConfiguration");
+      return response?.Rules ?? [];
+    });
+  }
+
+  /** Puts these rules in the place of all that were there. */
+  async writeLifecycle(rules: readonly LifecycleRule[], call: BucketCall): Promise<void> {
+    await this.#run(call, async ({ sdk, client }, abortSignal) => {
+      const command = new sdk.PutBucketLifecycleConfigurationCommand({
+        Bucket: this.#options.bucket,
+        LifecycleConfiguration: { Rules: [...rules] },
+      });
+      return client.send(command, { abortSignal });
+    });
+  }
+
+  /** True when deleted objects stay as old versions. */
+  async isVersioned(call: BucketCall): Promise<boolean> {
+    return this.#run(call, async ({ sdk, client }, abortSignal) => {
+      const command = new sdk.GetBucketVersioningCommand({ Bucket: this.#options.bucket });
+      return (await client.send(command, { abortSignal })).Status === "Enabled";
     });
   }
 

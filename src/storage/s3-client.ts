@@ -63,11 +63,13 @@ export async function loadS3(options: S3ClientOptions): Promise<LoadedS3> {
   return { sdk, client };
 }
 
-/** Other servers want the older Content-MD5 on DeleteObjects and know no CRC32; AWS knows both. */
+/** Other servers want the older Content-MD5 on these and know no CRC32; AWS knows both. */
+const CHECKED_COMMANDS = new Set(["DeleteObjectsCommand", "PutBucketLifecycleConfigurationCommand"]);
+
 function useContentMd5(client: S3Module.S3Client): void {
   client.middlewareStack.add(
     (next, context) => async (args) => {
-      if (context.commandName === "DeleteObjectsCommand") replaceChecksum(args.request);
+      if (CHECKED_COMMANDS.has(context.commandName ?? "")) replaceChecksum(args.request);
       return next(args);
     },
     { step: "build", priority: "low", name: "useContentMd5" },

@@ -55,6 +55,11 @@ export class S3Keys {
     return `${this.prefix}${complement(encodeTime(LAST_TIME_MS).charAt(0))}`;
   }
 
+  /** What the keys of all pictures of our millennium begin with: until the year 3084 the first digit of the time is 0. */
+  get expiringPrefix(): string {
+    return `${this.prefix}${complement("0")}`;
+  }
+
   /** `undefined` for a key that is not ours. */
   parse(key: string): ParsedKey | undefined {
     if (!key.startsWith(this.prefix)) return undefined;

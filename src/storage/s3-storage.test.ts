@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import { systemClock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
 import { createImageId, encodeTime, ID_ALPHABET, type ImageId } from "../core/image-id.ts";
+import { configureLogging } from "../logging/logger.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
 import {
@@ -144,6 +145,42 @@ describe("S3Storage in the bucket", () => {
     assert.deepEqual(await count(async () => fresh.findImages()), { ListObjectsV2: 1 });
     assert.deepEqual(await count(async () => fresh.cleanupExpiredImages(3600)), { ListObjectsV2: 1 });
     assert.deepEqual(await count(async () => fresh.cleanupExpiredImages(0)), { ListObjectsV2: 1, DeleteObjects: 1 });
+  });
+
+  it("sets a lifecycle rule beside those of others, once, that does not reach kept pictures", async (t) => {
+    const { server, storage, save } = await open(t);
+    const rule = storage.describeLifecycle(3600);
+    assert.deepEqual(rule, {
+      ID: "mcp-image-server mcp-images/",
+      Status: "Enabled",
+      Filter: { Prefix: "mcp-images/z" },
+      Expiration: { Days: 2 },
+    });
+    const [expiring, kept] = [await save(), await save()];
+    await storage.keepImage(kept, true);
+    const keysOf = (id: string): string[] =>
+      [...(server.buckets.get(BUCKET)?.keys() ?? [])].filter((key) => key.includes(id));
+    assert.deepEqual(
+      [expiring, kept].map((id) => keysOf(id).every((key) => key.startsWith("mcp-images/z"))),
+      [true, false],
+    );
+    const other = new S3Storage({ ...optionsFor(server), prefix: "other/" });
+    t.after(async () => other.close());
+    assert.equal(await other.applyLifecycle(86_400), "added");
+    assert.equal(await storage.applyLifecycle(3600), "added");
+    assert.equal(await storage.applyLifecycle(3600), "unchanged");
+    assert.equal(await storage.applyLifecycle(86_401), "changed");
+    assert.equal(await other.applyLifecycle(86_400), "unchanged");
+  });
+
+  it("warns once about a bucket that keeps old versions", async (t) => {
+    const { server, storage } = await open(t, { isVersioned: true });
+    const lines: string[] = [];
+    configureLogging({ service: "test", level: "INFO", destination: { write: (line) => void lines.push(line) } });
+    t.after(() => configureLogging({ service: "test", level: "INFO" }));
+    for (let check = 0; check < 2; check++) await storage.checkHealth();
+    assert.equal(server.operations.filter((operation) => operation === "GetBucketVersioning").length, 1);
+    assert.equal(lines.filter((line) => line.includes("s3_bucket_is_versioned")).length, 1);
   });
 
   it("neither lists nor deletes keys that are not its own", async (t) => {

@@ -1,3 +1,4 @@
+import type { LifecycleRule } from "@aws-sdk/client-s3";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { ConfigurationError, StorageError } from "../core/errors.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
@@ -27,6 +28,7 @@ import { listKeys } from "./s3-listing.ts";
 import type { S3Keys } from "./s3-keys.ts";
 import { packRecord, SPILL_NAME, TOKEN_NAME } from "./s3-metadata.ts";
 import type { S3Credentials } from "./s3-client.ts";
+import { applyExpiryRule, toExpiryRule, type LifecycleChange } from "./s3-lifecycle.ts";
 import { moveObject } from "./s3-keeper.ts";
 import { evictOldestObjects } from "./s3-eviction.ts";
 import { S3Usage } from "./s3-usage.ts";
@@ -73,6 +75,7 @@ export class S3Storage extends AbstractStorage {
   readonly #isLimited: boolean;
   /** How far this machine's clock was ahead of the server's at the last answer. */
   #skewMs = 0;
+  #versioningChecked: Promise<void> | undefined;
 
   constructor(options: S3StorageOptions) {
     super(options);
@@ -267,6 +270,16 @@ export class S3Storage extends AbstractStorage {
     return this.#quota.reserve(signal);
   }
 
+  /** The rule that `applyLifecycle` sets, in the form of the API. */
+  describeLifecycle(ttlSeconds: number): LifecycleRule {
+    return toExpiryRule(this.#keys, ttlSeconds);
+  }
+
+  /** Lets the store itself delete what is a day or more past its time to live; kept pictures stay. */
+  async applyLifecycle(ttlSeconds: number, { signal }: OperationOptions = {}): Promise<LifecycleChange> {
+    return applyExpiryRule(this.#bucket, toExpiryRule(this.#keys, ttlSeconds), signal);
+  }
+
   override async checkHealth({ signal }: OperationOptions = {}): Promise<void> {
     const call: BucketCall = { operation: "storage_write_failed", message: "Cannot use the storage", signal };
     const token = createToken();
@@ -274,8 +287,10 @@ export class S3Storage extends AbstractStorage {
     await this.#bucket.put(key, Buffer.from(token), { contentType: "text/plain" }, call);
     const object = await this.#bucket.get(key, call);
     await this.#bucket.delete(key, call);
-    if (object?.bytes.toString() === token) return;
-    throw new StorageError("storage_read_failed", "Cannot read back what was just written to the bucket");
+    if (object?.bytes.toString() !== token) {
+      throw new StorageError("storage_read_failed", "Cannot read back what was just written to the bucket");
+    }
+    await (this.#versioningChecked ??= this.#checkVersioning(signal));
   }
 
   override async close(): Promise<void> {
@@ -288,6 +303,13 @@ export class S3Storage extends AbstractStorage {
     read: (image: S3ImageId) => Promise<Result | undefined>,
   ): Promise<Result | undefined> {
     return (await read({ ...image, isKept: false })) ?? (await read({ ...image, isKept: true }));
+  }
+
+  /** Once: whoever may not ask, or asks a server that does not know, is not told. */
+  async #checkVersioning(signal: AbortSignal | undefined): Promise<void> {
+    const call: BucketCall = { operation: "storage_read_failed", message: "Cannot read the versioning", signal };
+    const isVersioned = await this.#bucket.isVersioned(call).catch(() => false);
+    if (isVersioned) this.#logger.warn("s3_bucket_is_versioned", { remedy: "deleted pictures stay as old versions" });
   }
 
   async #deleteObject(image: S3ImageId, call: BucketCall): Promise<boolean> {

@@ -20,6 +20,9 @@ export type FakeS3Operation =
   | "DeleteObjects"
   | "ListObjectsV2"
   | "HeadBucket"
+  | "GetBucketVersioning"
+  | "GetBucketLifecycleConfiguration"
+  | "PutBucketLifecycleConfiguration"
   | "CreateBucket";
 
 /** One request, after its body was read. */
@@ -47,6 +50,9 @@ export interface FakeS3State {
   readonly supportsConditionalWrites: boolean;
   /** True: DeleteObjects without Content-MD5 is answered 400, as by OpenStack Swift. */
   readonly requiresContentMd5: boolean;
+  readonly isVersioned: boolean;
+  /** The documents of the rules by bucket. */
+  readonly lifecycles: Map<string, string>;
 }
 
 const METADATA_HEADER = "x-amz-meta-";
@@ -62,6 +68,19 @@ export function answer(request: FakeS3Request, state: FakeS3State): FakeS3Respon
   const bucket = state.buckets.get(request.bucket);
   if (bucket === undefined) return toErrorResponse(404, "NoSuchBucket");
   switch (request.operation) {
+    case "GetBucketVersioning":
+      return toXml(
+        200,
+        `<VersioningConfiguration>${state.isVersioned ? "<Status>Enabled</Status>" : ""}</VersioningConfiguration>`,
+      );
+    case "GetBucketLifecycleConfiguration": {
+      const rules = state.lifecycles.get(request.bucket);
+      return rules === undefined ? toErrorResponse(404, "NoSuchLifecycleConfiguration") : toXml(200, rules);
+    }
+    case "PutBucketLifecycleConfiguration":
+      if (request.headers["content-md5"] === undefined) return toErrorResponse(400, "InvalidRequest");
+      state.lifecycles.set(request.bucket, request.body.toString().replace(/^<\?xml[^>]*>/, ""));
+      return { status: 200 };
     case "HeadBucket":
       return { status: 200 };
     case "PutObject":

@@ -26,7 +26,7 @@ export type FakeS3Fault =
   | { readonly kind: "reset"; readonly isDone: boolean };
 
 export interface FakeS3ServerOptions extends Partial<
-  Pick<FakeS3State, "supportsConditionalWrites" | "requiresContentMd5">
+  Pick<FakeS3State, "supportsConditionalWrites" | "requiresContentMd5" | "isVersioned">
 > {
   readonly accessKeyId?: string;
   /** When it is given, every request must carry it: the key is a temporary one. */
@@ -73,6 +73,8 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
     nowMs: () => clock.nowMs(),
     supportsConditionalWrites: options.supportsConditionalWrites ?? true,
     requiresContentMd5: options.requiresContentMd5 ?? false,
+    isVersioned: options.isVersioned ?? false,
+    lifecycles: new Map(),
   };
   const operations: FakeS3Operation[] = [];
   const requests = new EventEmitter();
@@ -156,6 +158,9 @@ async function parseRequest(incoming: IncomingMessage): Promise<FakeS3Request> {
 
 function toOperation({ method = "", headers }: IncomingMessage, key: string, query: URLSearchParams): FakeS3Operation {
   if (key === "") {
+    if (method === "GET" && query.has("versioning")) return "GetBucketVersioning";
+    if (method === "GET" && query.has("lifecycle")) return "GetBucketLifecycleConfiguration";
+    if (method === "PUT" && query.has("lifecycle")) return "PutBucketLifecycleConfiguration";
     if (method === "POST" && query.has("delete")) return "DeleteObjects";
     if (method === "GET" && query.get("list-type") === "2") return "ListObjectsV2";
     if (method === "HEAD") return "HeadBucket";
