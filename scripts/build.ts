@@ -41,7 +41,7 @@ await build({
   format: "esm",
   platform: "node",
   target: "node22.19",
-  external: ["onnxruntime-web", "sharp"],
+  external: ["onnxruntime-web", "sharp", "@redis/client", "@opentelemetry/sdk-node"],
   plugins: [englishOnly],
   legalComments: "linked",
   minifySyntax: true,

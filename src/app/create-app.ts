@@ -15,6 +15,7 @@ import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { createPrometheusMetrics } from "../telemetry/metrics.ts";
 import { createAccessPolicy } from "./create-access-policy.ts";
+import { createCallLimits } from "./create-call-limits.ts";
 import { createGenerator, type Generator } from "./create-generator.ts";
 import { createJobRecords, createStorage } from "./create-storage.ts";
 
@@ -83,6 +84,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
   const { ttlSeconds } = settings.images;
   const { auth, trustedProxies } = settings.access;
   const policy = createAccessPolicy(settings.access);
+  const limits = createCallLimits(settings);
   const images = new ImageService({
     storage,
     generator: generator.images,
@@ -91,6 +93,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     ttlSeconds,
     jobTimeoutSeconds: settings.kserve.timeoutSeconds,
     policy,
+    limits,
     metrics,
     ...(options.listenOnDemand && { ensureServing: async () => void (await listen()) }),
   });
@@ -152,6 +155,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     await listening?.catch(() => undefined);
     await finishWork({ images, mcp, http }, settings.http.shutdownTimeoutSeconds * 1000);
     await cleanup.stop();
+    await limits.close();
     await generator.close();
     await jobRecords.close();
     await storage.close();

@@ -80,3 +80,11 @@ export function algorithmList(): SettingKind<readonly string[]> {
     ALGORITHMS.find((algorithm) => algorithm === value),
   );
 }
+
+/** The address of a Redis or Valkey. */
+export function redisUrl(): SettingKind<string> {
+  return {
+    rule: "must be a URL that begins with redis:// or rediss://",
+    parse: (value) => (/^rediss?:\/\/[\x21-\x7e]{1,1000}$/.test(value) && URL.canParse(value) ? value : undefined),
+  };
+}

@@ -88,6 +88,13 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       shutdownTimeoutSeconds: read("SHUTDOWN_TIMEOUT"),
     },
     access: toAccessSettings(read, found.get("AUTH_MODE")?.source !== "default"),
+    limits: {
+      perMinute: read("LIMIT_JOBS_PER_MINUTE"),
+      perDay: read("LIMIT_JOBS_PER_DAY"),
+      atOnce: read("LIMIT_JOBS_AT_ONCE"),
+      redisUrl: toSecret(read("REDIS_URL")),
+      onRedisFailure: read("LIMITS_ON_REDIS_FAILURE"),
+    },
     storage: toStorage(read),
     kserve: {
       endpoint: toEndpoint(read("KSERVE_ENDPOINT")),

@@ -1,5 +1,5 @@
 import { DEFAULT_MODEL_NAME, type LogLevel, type ModelProfileName } from "./settings.ts";
-import { algorithmList, apiKeys, audienceList, networkList } from "./access-kinds.ts";
+import { ACCESS_SETTINGS } from "./access-settings.ts";
 import { headerMap, hostHeader, parameterMap, parameterNames, serverName, yesOrNo } from "./endpoint-kinds.ts";
 import {
   choice,
@@ -7,7 +7,6 @@ import {
   httpUrl,
   httpUrlOr,
   integer,
-  issuerUrl,
   listenHost,
   originList,
   path,
@@ -22,6 +21,7 @@ export const SETTING_GROUPS = [
   "Service",
   "HTTP",
   "Access",
+  "Limits",
   "Storage",
   "S3",
   "Model server",
@@ -125,64 +125,7 @@ export const SETTINGS_TABLE = {
     kind: integer({ min: 0, max: 3_600 }),
     default: "30",
   },
-  AUTH_MODE: {
-    group: "Access",
-    description:
-      "Who may call: everybody (`none`), clients with a key of `API_KEYS` (`token`), or those with an access token of `OAUTH_ISSUER` (`oauth`). Setting `none` says that you mean it.",
-    kind: choice(["none", "token", "oauth"]),
-    default: "none",
-  },
-  API_KEYS: {
-    group: "Access",
-    description: "Keys of API clients, for `token`; without scopes a key may generate, read and delete.",
-    kind: apiKeys(),
-    example: "alice:2VvqnQxGQwJqXbXGJ5yD4w,ops:Zk0cYy7oV8wq1m3rQe5tUg:admin",
-    secret: true,
-  },
-  OAUTH_ISSUER: {
-    group: "Access",
-    description: "Issuer of access tokens, for `oauth`: its URL exactly as it stands in the tokens.",
-    kind: issuerUrl(),
-    example: "https://login.example.com/realms/company",
-  },
-  OAUTH_JWKS_URL: {
-    group: "Access",
-    description: "Where the public keys of the issuer are. Unset: where its metadata says.",
-    kind: httpUrl(),
-    example: "https://login.example.com/realms/company/protocol/openid-connect/certs",
-  },
-  OAUTH_AUDIENCE: {
-    group: "Access",
-    description: "What a token must be for, one of these. Unset: `PUBLIC_BASE_URL`, with or without `/mcp`.",
-    kind: audienceList(),
-    example: "https://images.example.com/mcp",
-  },
-  OAUTH_ALGORITHMS: {
-    group: "Access",
-    description: "Algorithms that a token may be signed with.",
-    kind: algorithmList(),
-    default: "RS256,PS256,ES256,EdDSA",
-  },
-  OAUTH_CLOCK_SKEW: {
-    group: "Access",
-    description: "Seconds by which the clocks of issuer and server may differ.",
-    kind: integer({ min: 0, max: 300 }),
-    default: "30",
-  },
-  IMAGE_SHARING: {
-    group: "Access",
-    description:
-      "With authentication, who sees a picture beside its owner and an admin: nobody (`private`), whoever has its URL (`link`), or everybody who may read (`shared`).",
-    kind: choice(["private", "link", "shared"]),
-    default: "private",
-  },
-  TRUSTED_PROXIES: {
-    group: "Access",
-    description:
-      "Proxies whose `X-Forwarded-For` is believed, as addresses or networks; of others it is not, and they count as one client.",
-    kind: networkList(),
-    example: "10.0.0.0/8,fd00::/8",
-  },
+  ...ACCESS_SETTINGS,
   STORAGE_BACKEND: {
     group: "Storage",
     description: "Where pictures are kept: in a folder, or in an S3 bucket.",

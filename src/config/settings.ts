@@ -170,11 +170,22 @@ export interface AccessSettings {
   readonly trustedProxies: readonly string[];
 }
 
+/** How many jobs one client may begin; `undefined`: any number. */
+export interface LimitSettings {
+  readonly perMinute: number | undefined;
+  readonly perDay: number | undefined;
+  readonly atOnce: number | undefined;
+  /** Where replicas count together. */
+  readonly redisUrl: Secret | undefined;
+  readonly onRedisFailure: "local" | "refuse";
+}
+
 /** Everything that the environment and `.env` decide, parsed and checked. */
 export interface Settings {
   readonly service: ServiceSettings;
   readonly http: HttpSettings;
   readonly access: AccessSettings;
+  readonly limits: LimitSettings;
   readonly storage: StorageSettings;
   readonly kserve: KServeSettings;
   readonly mcp: McpSettings;

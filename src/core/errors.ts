@@ -83,6 +83,30 @@ export const ERROR_TABLE = {
     publicMessage: "Tokens cannot be checked now",
     remedy: "Check that OAUTH_ISSUER or OAUTH_JWKS_URL can be reached from the server.",
   },
+  rate_limited: {
+    httpStatus: 429,
+    retryable: true,
+    publicMessage: "You have asked for too many pictures in a short time",
+    remedy: "Wait as long as details.retry_after_seconds says, or raise LIMIT_JOBS_PER_MINUTE.",
+  },
+  daily_limit_reached: {
+    httpStatus: 429,
+    retryable: true,
+    publicMessage: "You have asked for as many pictures as one client may in a day",
+    remedy: "Wait as long as details.retry_after_seconds says, or raise LIMIT_JOBS_PER_DAY.",
+  },
+  too_many_jobs: {
+    httpStatus: 429,
+    retryable: true,
+    publicMessage: "Too many of your pictures are in the making",
+    remedy: "Call again when one is done, or raise LIMIT_JOBS_AT_ONCE.",
+  },
+  limits_unavailable: {
+    httpStatus: 503,
+    retryable: true,
+    publicMessage: "The limits of this server cannot be checked now",
+    remedy: "Check that REDIS_URL can be reached, or set LIMITS_ON_REDIS_FAILURE=local.",
+  },
   forbidden_host: {
     httpStatus: 403,
     retryable: false,

@@ -1,3 +1,4 @@
+import type { CallLimits } from "../access/call-limits.ts";
 import type { Caller } from "../access/principal.ts";
 import type { Clock } from "../core/clock.ts";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
@@ -8,6 +9,7 @@ import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 import { getLogger, withLogFields } from "../logging/logger.ts";
 import type { ImageRecord } from "../storage/abstract-storage.ts";
 import type { JobRecords } from "../storage/job-records.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { ImageJob, type GenerateImageResponse, type JobCaller } from "./image-job.ts";
 import { JobBoard } from "./job-board.ts";
 import { JobKeeper } from "./job-keeper.ts";
@@ -52,6 +54,9 @@ export interface ImageJobsOptions {
   readonly records: JobRecords;
   readonly clock: Clock;
   readonly random: Random;
+  /** How many jobs a caller may begin. Default: any number. */
+  readonly limits?: CallLimits | undefined;
+  readonly metrics: Metrics;
   readonly isStored: (imageId: ImageId) => Promise<boolean>;
   readonly toResponse: (record: ImageRecord) => GenerateImageResponse;
   /** The answer for a picture that is not there yet. */
@@ -83,7 +88,7 @@ export class ImageJobs {
   /** Runs a job, or joins the one of an equal call whose caller was cut off, and answers by the options. */
   async generate(request: GenerateImageRequest, options: GenerateOptions): Promise<GenerateImageResponse> {
     const key = toCallKey(options.clientId, request);
-    const job = (await this.#rejoin(key)) ?? this.#start(request, options);
+    const job = (await this.#rejoin(key)) ?? (await this.#admit(request, options));
     const lose = (): void => {
       logger.info("call_lost", { image_id: job.imageId });
       this.#lostCalls.add(key, job);
@@ -181,10 +186,30 @@ export class ImageJobs {
     return job;
   }
 
-  #start(request: GenerateImageRequest, options: GenerateOptions): ImageJob {
-    const { clock, random, runner, toResponse } = this.#options;
+  /** Starts a job that the limits of its caller allow. */
+  async #admit(request: GenerateImageRequest, options: GenerateOptions): Promise<ImageJob> {
+    const { clock, random, limits, metrics } = this.#options;
+    const imageId = createImageId(clock.nowMs(), random);
+    const { caller } = options;
+    const admission = await (caller && limits?.admit(caller.limitId, imageId))?.catch((error: unknown) => {
+      if (error instanceof MCPImageError) metrics.rejected(error.code);
+      throw error;
+    });
+    if (this.#draining) {
+      await admission?.release({ wasBegun: false });
+      throw new MCPImageError("shutting_down", "Cannot start a job: the server shuts down");
+    }
+    const job = this.#start(imageId, request, options);
+    job.result.then(
+      async () => admission?.release(),
+      async (error: unknown) => admission?.release({ wasBegun: !isTurnedAway(error) }),
+    );
+    return job;
+  }
+
+  #start(imageId: ImageId, request: GenerateImageRequest, options: GenerateOptions): ImageJob {
+    const { clock, runner, toResponse } = this.#options;
     const startedAtMs = clock.nowMs();
-    const imageId = createImageId(startedAtMs, random);
     const owner = options.caller?.principal.id;
     const facts = { ...options.facts, ...(owner !== undefined && { [OWNER_KEY]: owner }) };
     const order = { imageId, request, clientId: options.clientId, facts };
@@ -267,4 +292,9 @@ export class ImageJobs {
       await this.#options.clock.sleep(POLL_MS, stop);
     }
   }
+}
+
+/** True for a job that the queue did not take. */
+function isTurnedAway(error: unknown): boolean {
+  return error instanceof MCPImageError && (error.code === "queue_full" || error.code === "queue_timeout");
 }

@@ -1,4 +1,5 @@
 import { AccessPolicy } from "../access/access-policy.ts";
+import type { CallLimits } from "../access/call-limits.ts";
 import type { Caller } from "../access/principal.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
@@ -39,6 +40,8 @@ export interface ImageServiceOptions {
   readonly ensureServing?: () => Promise<void>;
   /** Who may do what. Default: everybody everything. */
   readonly policy?: AccessPolicy;
+  /** How many jobs a caller may begin. Default: any number. */
+  readonly limits?: CallLimits;
   readonly metrics?: Metrics;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -95,6 +98,8 @@ export class ImageService {
     });
     this.#jobs = new ImageJobs({
       runner,
+      limits: options.limits,
+      metrics: options.metrics ?? noMetrics,
       records: options.jobRecords ?? new MemoryJobRecords(),
       clock: this.#clock,
       random,
