@@ -4,6 +4,7 @@ import { printEnvExample, printSettingsMarkdown } from "../src/config/print-sett
 import { printClientsMarkdown } from "./print-clients.ts";
 import { printErrorsMarkdown } from "./print-errors.ts";
 import { printRoutesMarkdown } from "./print-routes.ts";
+import { printToolsMarkdown } from "./print-tools.ts";
 
 interface PrintedDocument {
   /** From the root of the repository. */
@@ -19,6 +20,7 @@ export const PRINTED_DOCUMENTS: readonly PrintedDocument[] = [
   { path: "docs/errors.md", section: "errors", print: printErrorsMarkdown },
   { path: "docs/http-api.md", section: "routes", print: printRoutesMarkdown },
   { path: "docs/clients.md", section: "clients", print: printClientsMarkdown },
+  { path: "docs/tools.md", section: "tools", print: printToolsMarkdown },
   { path: ".env.example", print: printEnvExample },
 ];
 

@@ -65,7 +65,7 @@ for (const era of ERAS) {
 
       assert.deepEqual(
         (await client.listTools()).tools.map(({ name }) => name),
-        ["generate_image"],
+        ["generate_image", "view_image", "list_images", "get_image", "vary_image", "keep_image", "delete_image"],
       );
       const result = await client.callTool({ name: "generate_image", arguments: PICTURE });
       const [id] = parts.storage.images.keys();

@@ -6,7 +6,7 @@ import {
   GenerateImageResponse,
   toGenerateImageRequest,
 } from "../../src/images/generate-image-params.ts";
-import { toImageResult } from "../../src/mcp/tool-result.ts";
+import { ImageResults } from "../../src/mcp/image-results.ts";
 import { loadSdkV1, type SdkV1Server } from "../sdk-v1.ts";
 import { createInstantApp } from "./instant-app.ts";
 import { listenPlain } from "./listen-plain.ts";
@@ -41,7 +41,9 @@ function createServer(): SdkV1Server {
       annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
     },
     async (params, { signal }) =>
-      toImageResult(await images.generate(toGenerateImageRequest(params), { clientId: "bench", signal })),
+      new ImageResults().toImageResult(
+        await images.generate(toGenerateImageRequest(params), { clientId: "bench", signal }),
+      ),
   );
   return server;
 }

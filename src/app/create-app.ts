@@ -4,9 +4,13 @@ import { ConfigurationError, isErrno } from "../core/errors.ts";
 import type { ListenAddress } from "../http/base-url.ts";
 import { createHttpServer, type HttpServer } from "../http/http-server.ts";
 import { ImageService } from "../images/image-service.ts";
+import { PictureConverter } from "../images/picture-converter.ts";
+import { PreviewMaker } from "../images/preview.ts";
 import { getLogger } from "../logging/logger.ts";
 import { createMcpServerFactory } from "../mcp/create-mcp-server-factory.ts";
 import { GenerateImageTool } from "../mcp/generate-image-tool.ts";
+import { ImageResults } from "../mcp/image-results.ts";
+import { createImageTools } from "../mcp/image-tools.ts";
 import { createMcpHttpHandler, type McpHttpHandler } from "../mcp/mcp-http-handler.ts";
 import type { McpServerBuilder } from "../mcp/mcp-tool.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
@@ -107,17 +111,28 @@ export function createApp(settings: Settings, options: AppOptions): App {
     silentSeconds: settings.mcp.maxWaitSeconds,
     withProgressSeconds: settings.mcp.maxWaitWithProgressSeconds,
   };
-  const tool = new GenerateImageTool({ images, modelName: () => generator.modelName(), maxWait });
-  const buildMcpServer = createMcpServerFactory({ name: settings.service.name, version, features: [tool] });
+  const converter = new PictureConverter();
+  const results = new ImageResults({
+    images,
+    previews: new PreviewMaker({ converter }),
+    preview: settings.mcp.preview,
+    hasResourceLink: settings.mcp.hasResourceLink,
+  });
+  const features = [
+    new GenerateImageTool({ images, results, modelName: () => generator.modelName(), maxWait }),
+    ...createImageTools({ images, results, maxWait }),
+  ];
+  const buildMcpServer = createMcpServerFactory({ name: settings.service.name, version, features });
   const mcp = createMcpHttpHandler({
     build: buildMcpServer,
     maxSessions: settings.mcp.maxSessions,
     sessionIdleSeconds: settings.mcp.sessionIdleSeconds,
-    slowTools: tool.slowTools,
-    toolScopes: tool.toolScopes,
+    slowTools: features.flatMap(({ slowTools = [] }) => slowTools),
+    toolScopes: Object.assign({}, ...features.map(({ toolScopes = {} }) => toolScopes)),
   });
   const http = createHttpServer({
     images,
+    converter,
     mcp: async (request, response, exchange) => mcp.handle(request, response, exchange),
     policy,
     issuer: auth.mode === "oauth" ? auth.issuer : undefined,

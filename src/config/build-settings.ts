@@ -119,6 +119,8 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
     mcp: {
       maxSessions: read("MCP_MAX_SESSIONS"),
       sessionIdleSeconds: read("MCP_SESSION_IDLE_TIMEOUT"),
+      preview: read("MCP_PREVIEW"),
+      hasResourceLink: read("MCP_RESOURCE_LINK"),
       maxWaitSeconds: read("MAX_WAIT"),
       maxWaitWithProgressSeconds: read("MAX_WAIT_WITH_PROGRESS"),
     },

@@ -95,7 +95,14 @@ describe("parseSettings()", () => {
         queueDepth: 32,
         queueTimeoutSeconds: 300,
       },
-      mcp: { maxSessions: 1000, sessionIdleSeconds: 1800, maxWaitSeconds: 40, maxWaitWithProgressSeconds: 55 },
+      mcp: {
+        maxSessions: 1000,
+        sessionIdleSeconds: 1800,
+        preview: "off",
+        hasResourceLink: true,
+        maxWaitSeconds: 40,
+        maxWaitWithProgressSeconds: 55,
+      },
       images: { cleanupIntervalSeconds: 300, ttlSeconds: 3600, maxSizeBytes: 10_485_760 },
       engine: {
         modelPath: undefined,
@@ -173,6 +180,8 @@ describe("parseSettings()", () => {
       MIN_FREE_DISK_BYTES: "4096",
       STORAGE_FULL_POLICY: "Evict_Oldest",
       MCP_MAX_SESSIONS: "1",
+      MCP_PREVIEW: "THUMB",
+      MCP_RESOURCE_LINK: "false",
       MAX_WAIT: "3",
       MAX_WAIT_WITH_PROGRESS: "never",
       MCP_SESSION_IDLE_TIMEOUT: "2",
@@ -257,6 +266,8 @@ describe("parseSettings()", () => {
     assert.deepEqual(settings.mcp, {
       maxSessions: 1,
       sessionIdleSeconds: 2,
+      preview: "thumb",
+      hasResourceLink: false,
       maxWaitSeconds: 3,
       maxWaitWithProgressSeconds: Infinity,
     });

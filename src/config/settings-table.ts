@@ -385,6 +385,19 @@ export const SETTINGS_TABLE = {
     kind: integer({ min: 1, max: DAY_SECONDS }),
     default: "1800",
   },
+  MCP_PREVIEW: {
+    group: "MCP",
+    description:
+      "What of a picture the result of `generate_image` and `vary_image` carries beside its URL: nothing, at most 512 pixels (`thumb`), or at most 1024 (`full`).",
+    kind: choice(["off", "thumb", "full"]),
+    default: "off",
+  },
+  MCP_RESOURCE_LINK: {
+    group: "MCP",
+    description: "Whether results carry a resource link; a few clients lose the whole result over it.",
+    kind: yesOrNo(),
+    default: "true",
+  },
   MAX_WAIT: {
     group: "MCP",
     description:

@@ -123,6 +123,9 @@ export interface KServeSettings {
 export interface McpSettings {
   readonly maxSessions: number;
   readonly sessionIdleSeconds: number;
+  /** What of a picture a result carries beside its URL. */
+  readonly preview: "off" | "thumb" | "full";
+  readonly hasResourceLink: boolean;
   /** How long a tool keeps a client waiting that hears nothing meanwhile; `Infinity`: to the end. */
   readonly maxWaitSeconds: number;
   /** The same for a client that is sent progress notifications. */

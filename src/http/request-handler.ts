@@ -26,6 +26,8 @@ export interface McpExchange {
   readonly caller: Caller;
   /** `WWW-Authenticate` for a caller who lacks this scope. */
   readonly challenge: (scope: Scope) => string | undefined;
+  /** Whether the caller may delete and keep pictures. */
+  readonly mayManage: boolean;
 }
 
 /** Answers MCP over HTTP; writes the response itself. */
@@ -157,7 +159,8 @@ class RequestHandler {
     if (isMcp(name)) {
       exchange.handOver();
       const challenge = (scope: Scope): string | undefined => this.#toChallenge(lackOf(scope));
-      await this.#options.mcp(exchange.request, exchange.response, { caller: exchange.caller, challenge });
+      const mayManage = !policy.isOpen || exchange.isFromThisMachine;
+      await this.#options.mcp(exchange.request, exchange.response, { caller: exchange.caller, challenge, mayManage });
       return undefined;
     }
     if (Number(exchange.headers["content-length"] ?? 0) > maxBodyBytes) {

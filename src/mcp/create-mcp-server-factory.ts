@@ -10,7 +10,8 @@ export interface McpServerFactoryOptions {
 
 const INSTRUCTIONS =
   "Makes pictures from text. Call generate_image with a prompt; it stores the picture and returns a URL that opens " +
-  "in any browser. Show the picture to the user as Markdown: ![what it shows](url).";
+  "in any browser. Show the picture to the user as Markdown: ![what it shows](url). Call view_image to see it yourself, " +
+  "and to wait for a picture that is still being drawn.";
 
 /** Lists are the same for every caller and change with a deployment alone. */
 const CACHE_HINT = { ttlMs: 60_000, cacheScope: "public" } as const;

@@ -19,7 +19,8 @@ async function connect(options: GenerateImageToolOptions): Promise<Client> {
   const build = createMcpServerFactory({ version: "1.2.3", features: [new GenerateImageTool(options)] });
   const [clientSide, serverSide] = InMemoryTransport.createLinkedPair();
   const client = new Client({ name: "test", version: "1" });
-  await build({ era: "legacy", clientId: "test", caller: () => toCaller(UNNAMED, "test") }).connect(serverSide);
+  const caller = () => toCaller(UNNAMED, "test");
+  await build({ era: "legacy", clientId: "test", caller, mayManage: () => true }).connect(serverSide);
   await client.connect(clientSide);
   return client;
 }

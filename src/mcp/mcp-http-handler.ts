@@ -52,6 +52,8 @@ export interface McpExchange {
   readonly caller: Caller;
   /** What an answer says that refuses the caller for want of this scope: `WWW-Authenticate`. */
   readonly challenge: (scope: Scope) => string | undefined;
+  /** Whether the caller may delete and keep pictures. */
+  readonly mayManage: boolean;
 }
 
 const DEFAULT_MAX_BODY_BYTES = 1024 * 1024;
@@ -68,6 +70,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
   const toolScopes = new Map(Object.entries(options.toolScopes ?? {}));
   const slowTools = new Set(options.slowTools);
   const callers = new WeakMap<Request, Caller>();
+  const managers = new WeakSet<Request>();
   const calls = new Set<Promise<void>>();
   const hurry = Promise.withResolvers<void>();
   let closing: Promise<void> | undefined;
@@ -83,7 +86,13 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
   const callerOf = ({ http }: McpContext): Caller | undefined => http?.req && callers.get(http.req);
   const buildModern = ({ era, requestInfo }: McpRequestContext): McpServer => {
     const caller = (requestInfo && callers.get(requestInfo)) ?? NOBODY;
-    return build({ era, clientId: caller.limitId, caller: (context) => callerOf(context) ?? caller });
+    const isManager = requestInfo !== undefined && managers.has(requestInfo);
+    return build({
+      era,
+      clientId: caller.limitId,
+      caller: (context) => callerOf(context) ?? caller,
+      mayManage: () => isManager,
+    });
   };
 
   const onerror = (error: Error): void => logger.debug("mcp_request_refused", { error });
@@ -97,11 +106,12 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     idleSeconds: options.sessionIdleSeconds,
     keepAliveMs: KEEP_ALIVE_MS,
     callerOf,
+    mayManage: ({ http }) => http?.req !== undefined && managers.has(http.req),
     clock,
     random,
   });
 
-  const route = async ({ caller, challenge }: McpExchange, request: Request, parsedBody: unknown) => {
+  const route = async ({ caller, challenge, mayManage }: McpExchange, request: Request, parsedBody: unknown) => {
     if (closing !== undefined && isCall(parsedBody)) {
       return { response: toProblemOfCode("shutting_down", { body: parsedBody, headers: { "retry-after": "5" } }) };
     }
@@ -113,6 +123,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       return { response: toProblemOfCode("insufficient_scope", { body: parsedBody, headers, data }) };
     }
     callers.set(request, caller);
+    if (mayManage) managers.add(request);
     if (await isLegacyRequest(request, parsedBody)) return sessions.handle(request, parsedBody, caller);
     const handler = isSlowCall(parsedBody, slowTools) ? streamed : quick;
     return { response: await handler.fetch(request, { parsedBody }) };
@@ -203,5 +214,6 @@ function toolOf(body: unknown): string | undefined {
 }
 
 function toUnnamedExchange(req: IncomingMessage): McpExchange {
-  return { caller: toCaller(UNNAMED, req.socket.remoteAddress ?? "unknown"), challenge: () => undefined };
+  const caller = toCaller(UNNAMED, req.socket.remoteAddress ?? "unknown");
+  return { caller, challenge: () => undefined, mayManage: false };
 }

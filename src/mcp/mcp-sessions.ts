@@ -17,6 +17,7 @@ export interface McpSessionsOptions {
   readonly keepAliveMs: number;
   /** Who sent the request that a handler of the SDK works on. */
   readonly callerOf: (context: McpContext) => Caller | undefined;
+  readonly mayManage: (context: McpContext) => boolean;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -90,12 +91,13 @@ export class McpSessions {
   }
 
   async #begin(request: Request, parsedBody: unknown, caller: Caller): Promise<SessionAnswer> {
-    const { build, clock, keepAliveMs, random, callerOf } = this.#options;
+    const { build, clock, keepAliveMs, random, callerOf, mayManage } = this.#options;
     const id = Buffer.from(random.bytes(SESSION_ID_BYTES)).toString("base64url");
     const server = build({
       era: "legacy",
       clientId: caller.principal.id ?? `session:${id}`,
       caller: (context) => callerOf(context) ?? caller,
+      mayManage,
     });
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { toCaller, UNNAMED } from "../../src/access/principal.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { createMcpHttpHandler, type McpHttpHandler } from "../../src/mcp/mcp-http-handler.ts";
 import type { McpServerBuilder } from "../../src/mcp/mcp-tool.ts";
@@ -11,6 +12,8 @@ export interface McpHttpOptions {
   readonly maxSessions?: number;
   readonly sessionIdleSeconds?: number;
   readonly maxBodyBytes?: number;
+  /** Whether the clients may delete and keep pictures; default true. */
+  readonly mayManage?: boolean;
   readonly clock?: Clock;
 }
 
@@ -19,10 +22,14 @@ export async function serveMcpHttp(options: McpHttpOptions) {
   const handler: McpHttpHandler = createMcpHttpHandler({
     maxSessions: 10,
     sessionIdleSeconds: 600,
-    slowTools: ["generate_image"],
+    slowTools: ["generate_image", "view_image", "vary_image"],
     ...options,
   });
-  const server = createServer((req, res) => void handler.handle(req, res));
+  const { mayManage = true } = options;
+  const server = createServer((req, res) => {
+    const caller = toCaller(UNNAMED, req.socket.remoteAddress ?? "unknown");
+    void handler.handle(req, res, { caller, challenge: () => undefined, mayManage });
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

@@ -1,9 +1,14 @@
 import type { Clock } from "../../src/core/clock.ts";
 import { KServeError } from "../../src/core/errors.ts";
 import { ImageService } from "../../src/images/image-service.ts";
+import { PictureConverter } from "../../src/images/picture-converter.ts";
+import { PreviewMaker } from "../../src/images/preview.ts";
 import type { GeneratedImage, GenerateImageOptions, GenerateImageRequest } from "../../src/kserve/generated-image.ts";
 import { createMcpServerFactory } from "../../src/mcp/create-mcp-server-factory.ts";
 import { GenerateImageTool } from "../../src/mcp/generate-image-tool.ts";
+import { ImageResults, type PreviewMode } from "../../src/mcp/image-results.ts";
+import { createImageTools } from "../../src/mcp/image-tools.ts";
+import type { MaxWait } from "../../src/mcp/max-wait.ts";
 import { FairQueue } from "../../src/queue/fair-queue.ts";
 import { MockKServeClient } from "../../src/testing/mock-kserve-client.ts";
 import { MockStorage } from "../../src/testing/mock-storage.ts";
@@ -52,6 +57,9 @@ export interface McpPartsOptions {
   readonly depth?: number;
   readonly ttlSeconds?: number;
   readonly clock?: Clock;
+  readonly maxWait?: MaxWait;
+  readonly preview?: PreviewMode;
+  readonly hasResourceLink?: boolean;
 }
 
 /** Everything below the transport, with a mock model and storage. */
@@ -60,11 +68,18 @@ export function createMcpParts(options: McpPartsOptions = {}) {
   const storage = new MockStorage();
   const queue = new FairQueue({ concurrency: 1, depth: options.depth ?? 8, timeoutMs: 60_000 });
   const images = new ImageService({ storage, generator, queue, ttlSeconds: options.ttlSeconds ?? 3600 });
-  const tool = new GenerateImageTool({
-    images,
-    modelName: "stable-diffusion",
+  const timing = {
     ...(options.clock && { clock: options.clock }),
+    ...(options.maxWait && { maxWait: options.maxWait }),
+  };
+  const results = new ImageResults({
+    images,
+    previews: new PreviewMaker({ converter: new PictureConverter() }),
+    ...(options.preview && { preview: options.preview }),
+    hasResourceLink: options.hasResourceLink ?? true,
   });
-  const build = createMcpServerFactory({ version: "1.2.3", features: [tool] });
+  const tool = new GenerateImageTool({ images, results, modelName: "stable-diffusion", ...timing });
+  const features = [tool, ...createImageTools({ images, results, ...timing })];
+  const build = createMcpServerFactory({ version: "1.2.3", features });
   return { generator, storage, queue, images, tool, build };
 }
