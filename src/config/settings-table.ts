@@ -15,6 +15,7 @@ import {
   text,
   type SettingKind,
 } from "./setting-kinds.ts";
+import { MCP_SETTINGS } from "./mcp-settings.ts";
 import { v2Mapping } from "./v2-mapping.ts";
 
 export const SETTING_GROUPS = [
@@ -373,45 +374,7 @@ export const SETTINGS_TABLE = {
     kind: integer({ min: 1_024, max: 268_435_456 }),
     default: "10485760",
   },
-  MCP_MAX_SESSIONS: {
-    group: "MCP",
-    description: "Sessions of the sessionful protocol that may be open at once.",
-    kind: integer({ min: 1, max: 100_000 }),
-    default: "1000",
-  },
-  MCP_SESSION_IDLE_TIMEOUT: {
-    group: "MCP",
-    description: "Seconds after which an idle session is closed.",
-    kind: integer({ min: 1, max: DAY_SECONDS }),
-    default: "1800",
-  },
-  MCP_PREVIEW: {
-    group: "MCP",
-    description:
-      "What of a picture the result of `generate_image` and `vary_image` carries beside its URL: nothing, at most 512 pixels (`thumb`), or at most 1024 (`full`).",
-    kind: choice(["off", "thumb", "full"]),
-    default: "off",
-  },
-  MCP_RESOURCE_LINK: {
-    group: "MCP",
-    description: "Whether results carry a resource link; a few clients lose the whole result over it.",
-    kind: yesOrNo(),
-    default: "true",
-  },
-  MAX_WAIT: {
-    group: "MCP",
-    description:
-      "Seconds after which a tool answers that its picture is still being drawn, to a client that hears nothing meanwhile; the picture comes all the same, and `view_image` waits for it. `never` waits to the end.",
-    kind: secondsOr("never", { min: 1, max: DAY_SECONDS }),
-    default: "40",
-  },
-  MAX_WAIT_WITH_PROGRESS: {
-    group: "MCP",
-    description:
-      "The same for a client that asked for progress notifications; many of those give up after 60 seconds all the same.",
-    kind: secondsOr("never", { min: 1, max: DAY_SECONDS }),
-    default: "55",
-  },
+  ...MCP_SETTINGS,
   ENGINE_EXECUTOR: {
     group: "Engine",
     description:
