@@ -37,7 +37,8 @@ function printTool({ name, description, parameters }: ToolFacts): string {
     ];
     return `| ${cells.map((cell) => cell.replaceAll("|", String.raw`\|`)).join(" | ")} |`;
   });
-  const quoted = description.replaceAll("\n", "\n> ");
+  // A link of the example is none of this document.
+  const quoted = description.replaceAll("\n", "\n> ").replaceAll("](", String.raw`]\(`);
   const table = ["| argument | what it may be | default | meaning |", "|---|---|---|---|", ...rows, ""];
   return [`### \`${name}\``, "", `> ${quoted}`, "", ...table].join("\n");
 }
