@@ -1,8 +1,8 @@
-import { listRoutes, toErrorStatus } from "../src/http/route-table.ts";
+import { DOORS, listRoutes, toErrorStatus } from "../src/http/route-table.ts";
 
 /** The table of `docs/http-api.md`, in the order of `ROUTES`. */
 export function printRoutesMarkdown(): string {
-  const rows = listRoutes().map(({ method, path, summary, success, pending, errors }) => {
+  const rows = listRoutes(DOORS).map(({ method, path, summary, success, pending, errors }) => {
     const answers = [success, ...(pending ? [pending] : [])].map(({ status, contentTypes }) =>
       `${status} ${contentTypes.map((contentType) => `\`${contentType}\``).join(", ")}`.trim(),
     );

@@ -3,6 +3,7 @@ import type { Settings } from "../config/settings.ts";
 import { ConfigurationError, isErrno } from "../core/errors.ts";
 import type { ListenAddress } from "../http/base-url.ts";
 import { createHttpServer, type HttpServer } from "../http/http-server.ts";
+import { DOORS } from "../http/route-table.ts";
 import { ImageService } from "../images/image-service.ts";
 import { PictureConverter } from "../images/picture-converter.ts";
 import { PreviewMaker } from "../images/preview.ts";
@@ -140,6 +141,8 @@ export function createApp(settings: Settings, options: AppOptions): App {
     metrics,
     metricsPrinter: metrics,
     service: { name: settings.service.name, version },
+    modelName: () => generator.modelName(),
+    doors: DOORS.filter((door) => (door === "openai" ? settings.http.openaiApi : settings.http.a1111Api)),
     health: {
       kserve: async (signal) => ((await generator.images.healthCheck({ signal })) ? "healthy" : "unhealthy"),
       storage: async (signal) => {

@@ -85,6 +85,8 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       publicBaseUrl: read("PUBLIC_BASE_URL"),
       allowedHosts: read("ALLOWED_HOSTS") ?? [],
       allowedOrigins: read("ALLOWED_ORIGINS") ?? [],
+      openaiApi: read("OPENAI_API"),
+      a1111Api: read("A1111_API"),
       shutdownTimeoutSeconds: read("SHUTDOWN_TIMEOUT"),
     },
     access: toAccessSettings(read, found.get("AUTH_MODE")?.source !== "default"),

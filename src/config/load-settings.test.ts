@@ -50,6 +50,8 @@ describe("parseSettings()", () => {
         publicBaseUrl: undefined,
         allowedHosts: [],
         allowedOrigins: [],
+        openaiApi: false,
+        a1111Api: false,
         shutdownTimeoutSeconds: 30,
       },
       access: { auth: { mode: "none", isExplicit: false }, sharing: "private", trustedProxies: [] },
@@ -126,6 +128,8 @@ describe("parseSettings()", () => {
       PUBLIC_BASE_URL: "https://Images.example.com:443/base/",
       ALLOWED_HOSTS: "A.example.com, [::1],,a.example.com,*.Example.org,*",
       ALLOWED_ORIGINS: "https://App.example.com:443,http://localhost:3000, vscode-webview://Panel",
+      OPENAI_API: "true",
+      A1111_API: "true",
       SHUTDOWN_TIMEOUT: "0",
       AUTH_MODE: "OAuth",
       API_KEYS: "alice:0123456789abcdefghij",
@@ -200,6 +204,8 @@ describe("parseSettings()", () => {
       publicBaseUrl: "https://images.example.com/base",
       allowedHosts: ["a.example.com", "::1", "*.example.org", "*"],
       allowedOrigins: ["https://app.example.com", "http://localhost:3000", "vscode-webview://panel"],
+      openaiApi: true,
+      a1111Api: true,
       shutdownTimeoutSeconds: 0,
     });
     assert.ok(storage.backend === "s3");

@@ -120,6 +120,18 @@ export const SETTINGS_TABLE = {
     kind: originList(),
     example: "https://app.example.com",
   },
+  OPENAI_API: {
+    group: "HTTP",
+    description: "Whether OpenAI's images are spoken as well, at `/v1/images/generations` and `/v1/models`.",
+    kind: yesOrNo(),
+    default: "false",
+  },
+  A1111_API: {
+    group: "HTTP",
+    description: "Whether the API of AUTOMATIC1111's web UI is spoken as well, at `/sdapi/v1/txt2img` and around it.",
+    kind: yesOrNo(),
+    default: "false",
+  },
   SHUTDOWN_TIMEOUT: {
     group: "HTTP",
     description: "Seconds that accepted work may go on after SIGTERM.",

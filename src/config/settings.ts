@@ -24,6 +24,8 @@ export interface HttpSettings {
   readonly allowedHosts: readonly string[];
   /** Origins (scheme, host, port) that a browser may call from beside our own. */
   readonly allowedOrigins: readonly string[];
+  readonly openaiApi: boolean;
+  readonly a1111Api: boolean;
   /** How long accepted work may go on after SIGTERM. */
   readonly shutdownTimeoutSeconds: number;
 }

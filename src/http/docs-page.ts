@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import { toPageAnswer, type Answer } from "./answer.ts";
 import { escapeHtml } from "./html.ts";
 import type { ServiceIdentity } from "./route-handlers.ts";
-import { listRoutes, toErrorStatus, type Route } from "./route-table.ts";
+import { listRoutes, toErrorStatus, type Door, type Route } from "./route-table.ts";
 
 export interface PageOptions {
   readonly service: ServiceIdentity;
   /** Where links begin; empty at the root. */
   readonly basePath: string;
+  readonly doors: readonly Door[];
 }
 
 const STYLE = `
@@ -32,8 +33,8 @@ const POLICY = [
 ].join("; ");
 
 /** The API for people: every route of the table. */
-export function toDocsPage({ service, basePath }: PageOptions): Answer {
-  const routes = listRoutes();
+export function toDocsPage({ service, basePath, doors }: PageOptions): Answer {
+  const routes = listRoutes(doors);
   const tags = [...new Set(routes.map((route) => route.tag))];
   const sections = tags.map((tag) => {
     const rows = routes.filter((route) => route.tag === tag).map((route) => toSection(route));

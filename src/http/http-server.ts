@@ -17,6 +17,7 @@ import { PictureRoute } from "./picture-route.ts";
 import { createRequestHandler, type McpHandler } from "./request-handler.ts";
 import { RequestGuard, type GuardSettings } from "./request-guard.ts";
 import { createRouteHandlers, type MetricsPrinter, type ServiceIdentity } from "./route-handlers.ts";
+import type { Door } from "./route-table.ts";
 import { Router } from "./router.ts";
 import { ServerState } from "./server-state.ts";
 import { ThumbnailRoute } from "./thumbnail-route.ts";
@@ -32,6 +33,10 @@ export interface HttpServerOptions extends GuardSettings {
   /** Whose `X-Forwarded-For` is believed. Default: nobody's. */
   readonly trustedProxies?: readonly string[];
   readonly service: ServiceIdentity;
+  /** What the one model is called. Default: the name of the service. */
+  readonly modelName?: () => string;
+  /** Interfaces of other servers that are there beside ours. Default: none. */
+  readonly doors?: readonly Door[];
   /** Makes thumbnails; default one that loads the optional package sharp on first use. */
   readonly converter?: Pick<PictureConverter, "convert" | "isAvailable">;
   readonly metrics?: Metrics;
@@ -78,6 +83,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     clock = systemClock,
     random = systemRandom,
     metrics = noMetrics,
+    doors = [],
+    modelName = () => service.name,
     converter = new PictureConverter(),
   } = options;
   const limits: HttpLimits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
@@ -104,7 +111,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const pictures = new PictureRoute({ cache, images, policy, clock, metrics, stallTimeoutMs: limits.stallTimeoutMs });
   const handle = createRequestHandler({
     guard: new RequestGuard(options),
-    router: new Router(),
+    router: new Router(doors),
     policy,
     clientAddress: new ClientAddress(options.trustedProxies ?? []),
     resourceMetadataUrl: () => (issuer === undefined ? undefined : toResourceMetadataUrl(baseUrl())),
@@ -125,12 +132,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       health,
       metricsPrinter: options.metricsPrinter,
       service,
+      modelName,
+      doors,
       state,
       clock,
       baseUrl,
       basePath,
     }),
     mcp,
+    doors,
     state,
     basePath,
     maxBodyBytes: limits.maxBodyBytes,

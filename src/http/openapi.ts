@@ -1,19 +1,20 @@
 import { z } from "zod";
 import type { ErrorCode } from "../core/errors.ts";
-import { errorSchema, listRoutes, toErrorStatus, type Route } from "./route-table.ts";
+import { errorSchema, listRoutes, toErrorStatus, type Door, type Route } from "./route-table.ts";
 import type { ServiceIdentity } from "./route-handlers.ts";
 
 export interface OpenApiOptions {
   readonly service: ServiceIdentity;
   readonly baseUrl: string;
+  readonly doors: readonly Door[];
 }
 
 type JsonSchema = Record<string, unknown>;
 
 /** The API as an OpenAPI 3.1 document, made from the route table. */
-export function toOpenApi({ service, baseUrl }: OpenApiOptions): Record<string, unknown> {
+export function toOpenApi({ service, baseUrl, doors }: OpenApiOptions): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const route of listRoutes()) {
+  for (const route of listRoutes(doors)) {
     const operations = (paths[route.path] ??= {});
     operations[route.method.toLowerCase()] = {
       operationId: route.name,

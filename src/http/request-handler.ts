@@ -9,13 +9,14 @@ import type { Random } from "../core/random.ts";
 import type { Scope } from "../core/scope.ts";
 import { getLogger, withLogFields } from "../logging/logger.ts";
 import { toErrorAnswer, type Answer } from "./answer.ts";
+import { toFailureAnswer } from "./doors/door-errors.ts";
 import { Exchange } from "./exchange.ts";
 import { decode, parsePicturePath, type PictureName, type PictureRoute } from "./picture-route.ts";
 import type { RequestGuard } from "./request-guard.ts";
 import { stripBasePath, toRequestTarget } from "./request-target.ts";
 import { toPreflightHeaders } from "./response-headers.ts";
 import type { AnsweredRoute, RouteHandler } from "./route-handlers.ts";
-import { ROUTES, type Route, type RouteName } from "./route-table.ts";
+import { ROUTES, type Door, type Route, type RouteName } from "./route-table.ts";
 import type { MatchedPath, Router } from "./router.ts";
 import type { ServerState } from "./server-state.ts";
 import { parseFormatQuery, parseThumbnailQuery } from "./thumbnail-query.ts";
@@ -48,6 +49,7 @@ export interface RequestHandlerOptions {
   readonly thumbnails: ThumbnailRoute;
   readonly handlers: Readonly<Record<AnsweredRoute, RouteHandler>>;
   readonly mcp: McpHandler;
+  readonly doors: readonly Door[];
   readonly state: ServerState;
   readonly basePath: string;
   readonly maxBodyBytes: number;
@@ -141,7 +143,7 @@ class RequestHandler {
       const answer = await this.#route(exchange, target);
       if (answer !== undefined) exchange.send(answer);
     } catch (error) {
-      this.#fail(exchange, error);
+      this.#fail(exchange, error, target.localPath ?? target.path);
     }
   }
 
@@ -179,12 +181,15 @@ class RequestHandler {
     return pictures.serve(exchange, picture);
   }
 
-  #fail(exchange: Exchange, error: unknown): void {
+  #fail(exchange: Exchange, error: unknown, path: string): void {
     const failure = toMcpImageError(error);
     if (failure.httpStatus >= 500) logger[failure.retryable ? "warn" : "error"]("request_failed", { error: failure });
     const { response } = exchange;
     if (response.headersSent) response.destroy();
-    else exchange.send(toErrorAnswer(failure, this.#toChallengeHeaders(exchange, failure)));
+    else {
+      const { doors } = this.#options;
+      exchange.send(toFailureAnswer(failure, this.#toChallengeHeaders(exchange, failure), { path, doors }));
+    }
   }
 
   #toChallengeHeaders({ headers }: Exchange, error: MCPImageError): string[] {

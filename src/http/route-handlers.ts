@@ -7,6 +7,7 @@ import type { ImageService } from "../images/image-service.ts";
 import type { PictureConverter } from "../images/picture-converter.ts";
 import { toJsonAnswer, toTextAnswer, type Answer } from "./answer.ts";
 import { toDocsPage } from "./docs-page.ts";
+import { createDoorHandlers } from "./doors/door-handlers.ts";
 import type { Exchange } from "./exchange.ts";
 import { GalleryRoutes } from "./gallery/gallery-routes.ts";
 import { generateImage, varyImage } from "./generation-routes.ts";
@@ -17,7 +18,7 @@ import { toOpenApi } from "./openapi.ts";
 import { toPendingAnswer } from "./pending-answer.ts";
 import type { PictureCache } from "./picture-cache.ts";
 import { decode } from "./picture-route.ts";
-import type { RouteName } from "./route-table.ts";
+import type { Door, RouteName } from "./route-table.ts";
 import type { ServerState } from "./server-state.ts";
 
 export interface ServiceIdentity {
@@ -56,6 +57,9 @@ export interface RouteHandlersOptions {
   /** `undefined`: `/metrics` is not there. */
   readonly metricsPrinter: MetricsPrinter | undefined;
   readonly service: ServiceIdentity;
+  /** What the one model is called. */
+  readonly modelName: () => string;
+  readonly doors: readonly Door[];
   readonly state: Pick<ServerState, "isDraining" | "onDrain">;
   readonly clock: Clock;
   readonly baseUrl: () => string;
@@ -64,8 +68,22 @@ export interface RouteHandlersOptions {
 }
 
 export function createRouteHandlers(options: RouteHandlersOptions): Record<AnsweredRoute, RouteHandler> {
-  const { images, policy, issuer, cache, converter, health, metricsPrinter, service, state, clock, baseUrl, basePath } =
-    options;
+  const {
+    images,
+    policy,
+    issuer,
+    cache,
+    converter,
+    health,
+    metricsPrinter,
+    service,
+    modelName,
+    doors,
+    state,
+    clock,
+    baseUrl,
+    basePath,
+  } = options;
   /** Where nobody says who they are, such things are for whoever is at the machine. */
   const requireOperator = ({ isFromThisMachine }: Exchange): void => {
     if (!policy.isOpen || isFromThisMachine) return;
@@ -83,6 +101,7 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
   });
   const jobs = new JobRoutes({ images, state, clock, baseUrl });
   return {
+    ...createDoorHandlers(images, modelName),
     generateImage: async ({ exchange }) => {
       requireOperator(exchange);
       return generateImage(exchange, images.for(exchange.caller));
@@ -149,8 +168,8 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
         resource_name: service.name,
       });
     },
-    getOpenApi: () => toJsonAnswer(toOpenApi({ service, baseUrl: baseUrl() })),
-    getDocs: () => toDocsPage({ service, basePath }),
+    getOpenApi: () => toJsonAnswer(toOpenApi({ service, baseUrl: baseUrl(), doors })),
+    getDocs: () => toDocsPage({ service, basePath, doors }),
     getPicturePage: async ({ exchange, imageId }) => gallery.picture(exchange, imageId),
     getAsset: ({ exchange, imageId: name }) => gallery.assets.answer(decode(name), exchange),
     getIndex: async ({ exchange, query }) => {

@@ -4,7 +4,13 @@ import type { Scope } from "../core/scope.ts";
 import { DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT, MAX_SEARCHED_RECORDS } from "../storage/abstract-storage.ts";
 import { GenerateImageParams, GenerateImageResponse, ImageOverrides } from "../images/generate-image-params.ts";
 import { MAX_VARIATIONS } from "../images/variations.ts";
+import { DOOR_ROUTES } from "./doors/door-table.ts";
 import { MAX_TEXT_CHARACTERS } from "../storage/find-query.ts";
+
+/** An interface of another server, for clients that know that one. */
+export type Door = "openai" | "a1111";
+
+export const DOORS: readonly Door[] = ["openai", "a1111"];
 
 export type HttpMethod = "GET" | "POST" | "DELETE";
 
@@ -22,10 +28,12 @@ export interface Route {
   /** A part in braces stands for one segment, or the start of one. */
   readonly path: string;
   readonly summary: string;
-  readonly tag: "Pictures" | "Gallery" | "MCP" | "Operation" | "Documentation";
+  readonly tag: "Pictures" | "Gallery" | "MCP" | "Operation" | "Documentation" | "Doors";
   readonly query?: z.ZodObject;
   /** What a caller needs where callers must say who they are; `signed_in`: any valid token. */
   readonly access: Scope | "public" | "signed_in";
+  /** Is there only when this door is open. */
+  readonly door?: Door;
   /** Of the JSON that is sent. */
   readonly body?: z.ZodType;
   readonly success: RouteSuccess;
@@ -420,13 +428,16 @@ export const ROUTES = {
     },
     errors: ["not_found"],
   },
+  ...DOOR_ROUTES,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof ROUTES;
 
-/** Every route with its name, in the order of the table. */
-export function listRoutes(): readonly (Route & { readonly name: RouteName })[] {
-  return Object.entries<Route>(ROUTES).map(([name, route]) => ({ ...route, name: name as RouteName }));
+/** Every route that is there when these doors are open, with its name, in the order of the table. */
+export function listRoutes(doors: readonly Door[] = []): readonly (Route & { readonly name: RouteName })[] {
+  return Object.entries<Route>(ROUTES)
+    .filter(([, { door }]) => door === undefined || doors.includes(door))
+    .map(([name, route]) => ({ ...route, name: name as RouteName }));
 }
 
 /** `404 image_not_found` and the like, for the documentation of a route. */

@@ -1,4 +1,4 @@
-import { listRoutes, type RouteName } from "./route-table.ts";
+import { listRoutes, type Door, type RouteName } from "./route-table.ts";
 
 /** The routes of one path, by method. */
 export interface MatchedPath {
@@ -29,8 +29,8 @@ export class Router {
   readonly #paths = new Map<string, PathRoutes>();
   readonly #patterns: readonly PathPattern[];
 
-  constructor() {
-    for (const { name, method, path } of listRoutes()) {
+  constructor(doors: readonly Door[] = []) {
+    for (const { name, method, path } of listRoutes(doors)) {
       const key = trimSlash(path);
       const entry: PathRoutes = this.#paths.get(key) ?? { routes: new Map(), methods: [] };
       entry.routes.set(method, name);
