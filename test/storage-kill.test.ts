@@ -13,8 +13,8 @@ import { systemRandom } from "../src/core/random.ts";
 import { FileStorage } from "../src/storage/file-storage.ts";
 import { createFakeClock } from "../src/testing/fake-clock.ts";
 
-/** `PROVE=1` kills at a hundred random moments, otherwise at a few. */
-const KILLS = process.env["PROVE"] === "1" ? 100 : 15;
+/** `PROVE=1` kills at a thousand random moments, otherwise at a few. */
+const KILLS = process.env["PROVE"] === "1" ? 1000 : 15;
 const LONGEST_LIFE_MS = 120;
 const HOUR_MS = 3_600_000;
 
@@ -45,36 +45,42 @@ async function saveUntilKilled(folder: string): Promise<string[]> {
   return lines;
 }
 
+/** Reads each picture that is listed, adds it to `checked`, and gives how many there are. */
+async function checkVisible(folder: string, checked: Set<string>, createdAfterMs: number): Promise<number> {
+  const survivor = new FileStorage({ basePath: folder, baseUrl: "" });
+  let visible = 0;
+  let page = await survivor.findImages({ limit: 1000, createdAfterMs });
+  for (;;) {
+    for (const record of page.records) {
+      visible++;
+      const bytes = await survivor.getImage(record.image_id);
+      assert.equal(bytes && createHash("sha256").update(bytes).digest("hex"), record.sha256);
+      assert.equal(record["prompt"], "a cat");
+      checked.add(record.image_id);
+    }
+    if (page.nextCursor === undefined) return visible;
+    page = await survivor.findImages({ limit: 1000, createdAfterMs, cursor: page.nextCursor });
+  }
+}
+
 // Proves: STORAGE-11
 test(`FileStorage loses nothing and shows nothing half when it is killed ${KILLS} times`, async (t) => {
   const folder = await createFolder(t);
   const promised = new Set<string>();
-  let visible = 0;
   const checked = new Set<string>();
   for (let kill = 0; kill < KILLS; kill++) {
+    const createdAfterMs = systemClock.nowMs() - 1;
     for (const id of await saveUntilKilled(folder)) promised.add(id);
-    const survivor = new FileStorage({ basePath: folder, baseUrl: "" });
-    visible = 0;
-    let page = await survivor.findImages({ limit: 1000 });
-    for (;;) {
-      for (const record of page.records) {
-        visible++;
-        if (checked.has(record.image_id)) continue;
-        const bytes = await survivor.getImage(record.image_id);
-        assert.equal(bytes && createHash("sha256").update(bytes).digest("hex"), record.sha256);
-        assert.equal(record["prompt"], "a cat");
-        checked.add(record.image_id);
-      }
-      if (page.nextCursor === undefined) break;
-      page = await survivor.findImages({ limit: 1000, cursor: page.nextCursor });
-    }
+    await checkVisible(folder, checked, createdAfterMs);
     assert.deepEqual(
       [...promised].filter((id) => !checked.has(id)),
       [],
     );
   }
+  const visible = await checkVisible(folder, new Set(), Number.NEGATIVE_INFINITY);
+  assert.equal(visible, checked.size);
   assert.equal(promised.size >= KILLS, true);
-  t.diagnostic(`${promised.size} promised, ${visible} visible`);
+  t.diagnostic(`figure: ${KILLS} kills, ${promised.size} promised, ${visible} visible, 0 lost, 0 half`);
 
   const later = createFakeClock({ nowMs: systemClock.nowMs() + HOUR_MS });
   const sweeper = new FileStorage({ basePath: folder, baseUrl: "", clock: later });
