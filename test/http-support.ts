@@ -54,6 +54,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
       healthCheck: async () => true,
     },
     queue: new FairQueue({ concurrency: 1, depth: 4, timeoutMs: 1_000, clock }),
+    urlSigner: options.urlSigner,
     ttlSeconds: "ttlSeconds" in options ? options.ttlSeconds : 3_600,
   });
   const httpOptions: HttpServerOptions = {

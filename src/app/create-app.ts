@@ -1,6 +1,7 @@
 import { CleanupTask } from "../cleanup/cleanup-task.ts";
 import type { Settings } from "../config/settings.ts";
 import { ConfigurationError, isErrno } from "../core/errors.ts";
+import { UrlSigner } from "../core/url-signer.ts";
 import type { ListenAddress } from "../http/base-url.ts";
 import { createHttpServer, type HttpServer } from "../http/http-server.ts";
 import { DOORS } from "../http/route-table.ts";
@@ -90,6 +91,8 @@ export function createApp(settings: Settings, options: AppOptions): App {
   const { auth, trustedProxies } = settings.access;
   const policy = createAccessPolicy(settings.access);
   const limits = createCallLimits(settings);
+  const { signingKeys, expirySeconds: urlExpirySeconds } = settings.urls;
+  const urlSigner = signingKeys.length === 0 ? undefined : new UrlSigner(signingKeys);
   const images = new ImageService({
     storage,
     generator: generator.images,
@@ -99,6 +102,8 @@ export function createApp(settings: Settings, options: AppOptions): App {
     jobTimeoutSeconds: settings.kserve.timeoutSeconds,
     policy,
     limits,
+    urlSigner,
+    urlExpirySeconds,
     metrics,
     ...(options.listenOnDemand && { ensureServing: async () => void (await listen()) }),
   });
@@ -136,6 +141,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     converter,
     mcp: async (request, response, exchange) => mcp.handle(request, response, exchange),
     policy,
+    urlSigner,
     issuer: auth.mode === "oauth" ? auth.issuer : undefined,
     trustedProxies,
     metrics,

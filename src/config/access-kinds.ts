@@ -44,6 +44,21 @@ function parseApiKey(line: string): ApiKeySetting | undefined {
   };
 }
 
+/** One key or two, of 32 to 256 printable characters without spaces or commas. */
+export function signingKeys(): SettingKind<readonly string[]> {
+  return {
+    rule: "must be one key or two, separated by a comma, each of 32 to 256 printable ASCII characters",
+    parse: (text) => {
+      const keys = text
+        .split(/[,\n]/)
+        .map((key) => key.trim())
+        .filter((key) => key !== "");
+      const isRight = keys.length >= 1 && keys.length <= 2 && new Set(keys).size === keys.length;
+      return isRight && keys.every((key) => /^[\x21-\x7e]{32,256}$/.test(key)) ? keys : undefined;
+    },
+  };
+}
+
 /** Addresses and networks such as `10.0.0.0/8`, separated by commas. */
 export function networkList(): SettingKind<readonly string[]> {
   return list("must be addresses or networks such as 10.0.0.0/8 or fd00::/8, separated by commas", (value) =>

@@ -138,6 +138,10 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       memoryMegabytes: read("ENGINE_MEMORY_LIMIT"),
       cancelGraceSeconds: read("ENGINE_CANCEL_GRACE"),
     },
+    urls: {
+      signingKeys: (read("URL_SIGNING_KEYS") ?? []).map((key) => new Secret(key)),
+      expirySeconds: read("IMAGE_URL_EXPIRY"),
+    },
   };
 }
 

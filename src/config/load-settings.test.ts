@@ -106,6 +106,7 @@ describe("parseSettings()", () => {
         maxWaitWithProgressSeconds: 55,
       },
       images: { cleanupIntervalSeconds: 300, ttlSeconds: 3600, maxSizeBytes: 10_485_760 },
+      urls: { signingKeys: [], expirySeconds: 86_400 },
       engine: {
         modelPath: undefined,
         executor: "wasm",
@@ -183,6 +184,8 @@ describe("parseSettings()", () => {
       MAX_STORAGE_BYTES: "1048576",
       MIN_FREE_DISK_BYTES: "4096",
       STORAGE_FULL_POLICY: "Evict_Oldest",
+      URL_SIGNING_KEYS: `${"n".repeat(32)}, ${"o".repeat(32)}`,
+      IMAGE_URL_EXPIRY: "60",
       MCP_MAX_SESSIONS: "1",
       MCP_PREVIEW: "THUMB",
       MCP_RESOURCE_LINK: "false",
@@ -285,6 +288,10 @@ describe("parseSettings()", () => {
       memoryMegabytes: 512,
       cancelGraceSeconds: 0.5,
     });
+    assert.deepEqual(
+      [settings.urls.signingKeys.map((key) => key.reveal()), settings.urls.expirySeconds],
+      [["n".repeat(32), "o".repeat(32)], 60],
+    );
   });
 
   const refused: Readonly<Partial<Record<SettingName, readonly string[]>>> = {
@@ -317,6 +324,8 @@ describe("parseSettings()", () => {
     KSERVE_TIMEOUT: ["0", "0.0", "-1", "1e3", ".5", "5.", "1,5", "Infinity", "NaN", "86401"],
     KSERVE_MAX_RETRIES: ["11"],
     KSERVE_AUTH_TOKEN: ["a b", "a\n", "ä"],
+    URL_SIGNING_KEYS: ["short", " ", `${"a".repeat(31)} b`, "k".repeat(257), "é".repeat(32)],
+    IMAGE_URL_EXPIRY: ["59", "604801", "1h"],
     IMAGE_TTL: ["0", "-1", "1.5", "1h", "no", "3153600001"],
     MAX_IMAGE_SIZE: ["10MB", "1023", "268435457"],
     MAX_STORAGE_BYTES: ["50GB", "1048575", "-1", "9007199254740992"],

@@ -1,5 +1,6 @@
 import { DEFAULT_MODEL_NAME, type LogLevel, type ModelProfileName } from "./settings.ts";
 import { ACCESS_SETTINGS } from "./access-settings.ts";
+
 import { headerMap, hostHeader, parameterMap, parameterNames, serverName, yesOrNo } from "./endpoint-kinds.ts";
 import {
   choice,
@@ -16,6 +17,7 @@ import {
   type SettingKind,
 } from "./setting-kinds.ts";
 import { MCP_SETTINGS } from "./mcp-settings.ts";
+import { URL_SETTINGS } from "./url-settings.ts";
 import { v2Mapping } from "./v2-mapping.ts";
 
 export const SETTING_GROUPS = [
@@ -386,6 +388,7 @@ export const SETTINGS_TABLE = {
     kind: integer({ min: 1_024, max: 268_435_456 }),
     default: "10485760",
   },
+  ...URL_SETTINGS,
   ...MCP_SETTINGS,
   ENGINE_EXECUTOR: {
     group: "Engine",

@@ -134,6 +134,13 @@ export interface McpSettings {
   readonly maxWaitWithProgressSeconds: number;
 }
 
+export interface UrlSettings {
+  /** The first signs, all are accepted; empty: URLs of pictures are not signed. */
+  readonly signingKeys: readonly Secret[];
+  /** The longest that a URL holds that does not hold for ever. */
+  readonly expirySeconds: number;
+}
+
 export interface ImageSettings {
   readonly cleanupIntervalSeconds: number;
   /** `undefined`: pictures never expire. */
@@ -195,6 +202,7 @@ export interface Settings {
   readonly kserve: KServeSettings;
   readonly mcp: McpSettings;
   readonly images: ImageSettings;
+  readonly urls: UrlSettings;
   readonly engine: EngineSettings;
 }
 

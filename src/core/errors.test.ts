@@ -36,6 +36,8 @@ describe("ERROR_TABLE", () => {
       "daily_limit_reached 429 retry",
       "too_many_jobs 429 retry",
       "limits_unavailable 503 retry",
+      "url_signature_invalid 403",
+      "url_expired 403",
       "forbidden_host 403",
       "forbidden_origin 403",
       "malformed_request 400",

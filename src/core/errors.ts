@@ -107,6 +107,19 @@ export const ERROR_TABLE = {
     publicMessage: "The limits of this server cannot be checked now",
     remedy: "Check that REDIS_URL can be reached, or set LIMITS_ON_REDIS_FAILURE=local.",
   },
+  url_signature_invalid: {
+    httpStatus: 403,
+    retryable: false,
+    publicMessage: "The address of the picture has no valid signature",
+    remedy:
+      "Use the address whole, as generate_image, list or metadata gave it; after a change of URL_SIGNING_KEYS ask for it anew.",
+  },
+  url_expired: {
+    httpStatus: 403,
+    retryable: false,
+    publicMessage: "The address of the picture has expired",
+    remedy: "Ask for the picture's metadata or the list: they give an address that holds, while the picture is kept.",
+  },
   forbidden_host: {
     httpStatus: 403,
     retryable: false,

@@ -18,6 +18,8 @@ export class Exchange {
   allowedOrigin: string | undefined = undefined;
   /** Who asks: may do nothing until the policy has found it out. */
   caller: Caller;
+  /** Until when the signed address of the request holds; `undefined` when it is not signed. */
+  signedUntilMs: number | undefined = undefined;
   readonly #state: ServerState;
 
   constructor(

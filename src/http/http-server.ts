@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import { AccessPolicy } from "../access/access-policy.ts";
 import { ClientAddress } from "../access/client-address.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
+import type { UrlSigner } from "../core/url-signer.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { ImageService } from "../images/image-service.ts";
 import { PictureConverter } from "../images/picture-converter.ts";
@@ -13,6 +14,7 @@ import { answerBrokenRequest } from "./broken-request.ts";
 import { HealthMonitor, type HealthChecks } from "./health-monitor.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./http-limits.ts";
 import { PictureCache } from "./picture-cache.ts";
+import { PictureAccess } from "./picture-access.ts";
 import { PictureRoute } from "./picture-route.ts";
 import { createRequestHandler, type McpHandler } from "./request-handler.ts";
 import { RequestGuard, type GuardSettings } from "./request-guard.ts";
@@ -28,6 +30,8 @@ export interface HttpServerOptions extends GuardSettings {
   readonly health: HealthChecks;
   /** Who may do what; the same one as that of `images`. Default: everybody everything. */
   readonly policy?: AccessPolicy;
+  /** With one, pictures are given to whoever has their signed address. */
+  readonly urlSigner?: UrlSigner | undefined;
   /** Who gives out access tokens, for clients that have none. */
   readonly issuer?: string | undefined;
   /** Whose `X-Forwarded-For` is believed. Default: nobody's. */
@@ -108,17 +112,21 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     cacheMs: limits.healthCacheMs,
     timeoutMs: limits.healthTimeoutMs,
   });
-  const pictures = new PictureRoute({ cache, images, policy, clock, metrics, stallTimeoutMs: limits.stallTimeoutMs });
+  const access = new PictureAccess({ policy, signer: options.urlSigner, clock });
+  const { stallTimeoutMs } = limits;
+  const pictures = new PictureRoute({ cache, images, policy, access, metrics, stallTimeoutMs });
   const handle = createRequestHandler({
     guard: new RequestGuard(options),
     router: new Router(doors),
     policy,
     clientAddress: new ClientAddress(options.trustedProxies ?? []),
     resourceMetadataUrl: () => (issuer === undefined ? undefined : toResourceMetadataUrl(baseUrl())),
+    access,
     pictures,
     thumbnails: new ThumbnailRoute({
       cache,
       pictures,
+      access,
       converter,
       metrics,
       maxBytes: limits.thumbnailCacheBytes,

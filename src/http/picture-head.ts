@@ -47,7 +47,7 @@ export function toPictureHead(record: ImageRecord, expiresAtMs: number | undefin
 }
 
 /** How long which caches may keep the picture: never longer than it is kept here. */
-export function toCacheControl({ expiresAtMs }: PictureHead, nowMs: number, scope: "public" | "private"): string {
+export function toCacheControl(expiresAtMs: number, nowMs: number, scope: "public" | "private"): string {
   const seconds = Math.floor((expiresAtMs - nowMs) / 1000);
   return `${scope}, max-age=${Math.max(0, Math.min(seconds, NEVER_SECONDS))}, immutable`;
 }

@@ -1,7 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { AccessPolicy } from "../access/access-policy.ts";
 import { hasScope } from "../access/principal.ts";
-import type { Clock } from "../core/clock.ts";
 import { MCPImageError } from "../core/errors.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
 import { parseImageId, type ImageId } from "../core/image-id.ts";
@@ -11,19 +10,20 @@ import { toErrorAnswer, type Answer } from "./answer.ts";
 import { evaluateConditions, hasConditions, type Outcome } from "./conditions.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HeldPicture, OpenedPicture, Picture } from "./held-picture.ts";
+import type { PictureAccess } from "./picture-access.ts";
 import type { PictureCache } from "./picture-cache.ts";
 import { toPendingAnswer } from "./pending-answer.ts";
-import { toCacheControl, type PictureHead } from "./picture-head.ts";
+import type { PictureHead } from "./picture-head.ts";
 import { sendInParts } from "./send-in-parts.ts";
 
 export interface PictureRouteOptions {
   readonly cache: PictureCache;
   readonly images: Pick<ImageService, "for" | "isAbsent">;
   readonly policy: AccessPolicy;
+  readonly access: PictureAccess;
   /** Without a byte taken for so long, a client is cut off. */
   readonly stallTimeoutMs: number;
   readonly metrics: Metrics;
-  readonly clock: Clock;
 }
 
 /** The picture that an address names. */
@@ -125,17 +125,10 @@ export class PictureRoute {
     return undefined;
   }
 
-  /** A picture that the caller may not see is not there. */
-  isAnswer({ caller }: Exchange, { extension }: PictureName, head: PictureHead): boolean {
+  /** True when the picture is what the address names and the caller may see it. */
+  isAnswer(exchange: Exchange, { extension }: PictureName, head: PictureHead): boolean {
     if (extension !== undefined && extension !== head.extension) return false;
-    const { policy } = this.#options;
-    return policy.opensPictures || policy.maySee(caller.principal, head.owner);
-  }
-
-  /** What caches may do with the picture, or with another form of it. */
-  toCacheControl(head: PictureHead): string {
-    const { clock, policy } = this.#options;
-    return toCacheControl(head, clock.nowMs(), policy.isOpen ? "public" : "private");
+    return this.#options.access.maySee(exchange, head);
   }
 
   /** Releases the picture when its bytes have left. */
@@ -170,7 +163,7 @@ export class PictureRoute {
 
   #writeHead(exchange: Exchange, head: PictureHead, outcome: SentOutcome): void {
     const headers = exchange.toHeaders();
-    headers.push("Cache-Control", this.toCacheControl(head), ...head.sharedHeaders);
+    headers.push("Cache-Control", this.#options.access.toCacheControl(exchange, head), ...head.sharedHeaders);
     const status = STATUS[outcome.kind];
     if (outcome.kind !== "not_modified") headers.push(...head.contentHeaders);
     if (outcome.kind === "partial") {

@@ -11,6 +11,7 @@ import { getLogger, withLogFields } from "../logging/logger.ts";
 import { toErrorAnswer, type Answer } from "./answer.ts";
 import { toFailureAnswer } from "./doors/door-errors.ts";
 import { Exchange } from "./exchange.ts";
+import type { PictureAccess } from "./picture-access.ts";
 import { decode, parsePicturePath, type PictureName, type PictureRoute } from "./picture-route.ts";
 import type { RequestGuard } from "./request-guard.ts";
 import { stripBasePath, toRequestTarget } from "./request-target.ts";
@@ -45,6 +46,7 @@ export interface RequestHandlerOptions {
   /** Where a client learns how to get a token; `undefined` where tokens are not got but given. */
   readonly resourceMetadataUrl: () => string | undefined;
   readonly router: Router;
+  readonly access: PictureAccess;
   readonly pictures: PictureRoute;
   readonly thumbnails: ThumbnailRoute;
   readonly handlers: Readonly<Record<AnsweredRoute, RouteHandler>>;
@@ -90,9 +92,7 @@ class RequestHandler {
     }
     const localPath = stripBasePath(path, this.#options.basePath);
     const picture = isRead(exchange) ? toPictureName(path, localPath) : undefined;
-    // Whoever must say who they are waits for the policy first.
-    const isQuick = query === "" && !exchange.hasBody && this.#options.policy.isOpen;
-    if (picture !== undefined && isQuick && this.#options.pictures.serveAtOnce(exchange, picture)) {
+    if (picture !== undefined && this.#serveAtOnce(exchange, picture, query)) {
       logEnd(exchange, path);
       return;
     }
@@ -105,6 +105,13 @@ class RequestHandler {
       }
       logEnd(exchange, path);
     });
+  }
+
+  /** Whoever must say who they are waits for the policy first. */
+  #serveAtOnce(exchange: Exchange, picture: PictureName, query: string): boolean {
+    const { access, pictures } = this.#options;
+    if (exchange.hasBody || query.includes("format=")) return false;
+    return access.check(exchange, picture.imageId, query) === "granted" && pictures.serveAtOnce(exchange, picture);
   }
 
   #toExchange(request: IncomingMessage, response: ServerResponse): Exchange {
@@ -148,7 +155,7 @@ class RequestHandler {
   }
 
   async #route(exchange: Exchange, { path, localPath, query, picture }: Target): Promise<Answer | undefined> {
-    const { router, pictures, thumbnails, handlers, maxBodyBytes, policy } = this.#options;
+    const { router, pictures, thumbnails, handlers, maxBodyBytes, policy, access } = this.#options;
     const matched = (localPath === undefined ? undefined : router.match(localPath)) ?? router.match(path);
     if (matched === undefined) throw new MCPImageError("not_found", "No route has this path");
     if (exchange.method === "OPTIONS") return toOptionsAnswer(exchange, matched);
@@ -157,7 +164,10 @@ class RequestHandler {
       return toErrorAnswer(new MCPImageError("method_not_allowed", "No route has this method"), toAllow(matched));
     }
     const isPicture = name === "getImage" || name === "getThumbnail";
-    if (!isPicture || !policy.opensPictures) await this.#authorize(exchange, accessOf(name, exchange));
+    const imageId = isPicture ? (picture?.imageId ?? parseImageId(decode(matched.imageId))?.id) : undefined;
+    const verdict = imageId === undefined ? "ask" : access.check(exchange, imageId, query);
+    if (verdict === "ask") await this.#authorize(exchange, accessOf(name, exchange));
+    else if (verdict !== "granted") throw verdict;
     if (isMcp(name)) {
       exchange.handOver();
       const challenge = (scope: Scope): string | undefined => this.#toChallenge(lackOf(scope));
@@ -169,9 +179,8 @@ class RequestHandler {
       throw new MCPImageError("payload_too_large", "The body is too large");
     }
     if (name === "getThumbnail") {
-      const parsed = parseImageId(decode(matched.imageId));
-      if (parsed === undefined) throw unknownId();
-      return thumbnails.serve(exchange, { imageId: parsed.id, extension: undefined }, parseThumbnailQuery(query));
+      if (imageId === undefined) throw unknownId();
+      return thumbnails.serve(exchange, { imageId, extension: undefined }, parseThumbnailQuery(query));
     }
     if (name !== "getImage") return handlers[name]({ exchange, imageId: matched.imageId, query });
     if (picture === undefined) throw unknownId();

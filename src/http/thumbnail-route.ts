@@ -7,6 +7,7 @@ import { toErrorAnswer, type Answer } from "./answer.ts";
 import { evaluateConditions } from "./conditions.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Picture } from "./held-picture.ts";
+import type { PictureAccess } from "./picture-access.ts";
 import type { PictureCache } from "./picture-cache.ts";
 import type { PictureHead } from "./picture-head.ts";
 import type { PictureName, PictureRoute } from "./picture-route.ts";
@@ -15,6 +16,7 @@ import { PICTURE_HEADERS } from "./response-headers.ts";
 export interface ThumbnailRouteOptions {
   readonly cache: PictureCache;
   readonly pictures: PictureRoute;
+  readonly access: PictureAccess;
   readonly converter: Pick<PictureConverter, "convert">;
   readonly metrics: Metrics;
   /** Of converted pictures in memory. */
@@ -47,13 +49,13 @@ export class ThumbnailRoute {
     const outcome = evaluateConditions(exchange.method, exchange.headers, { ...head, etag });
     if (outcome.kind === "precondition_failed") return this.#refuse("precondition_failed");
     if (outcome.kind === "not_modified") {
-      this.#write(exchange, 304, this.#toHeaders(head, etag));
+      this.#write(exchange, 304, this.#toHeaders(exchange, head, etag));
       return undefined;
     }
     const body = await this.#load(key, name, request);
     if (body === undefined) return this.#refuse("image_not_found");
     const stem = request.longestEdge === undefined ? name.imageId : `${name.imageId}-${request.longestEdge}`;
-    const headers = this.#toHeaders(head, etag);
+    const headers = this.#toHeaders(exchange, head, etag);
     headers.push("Content-Type", mimeType, "Content-Disposition", `inline; filename="${stem}.${extension}"`);
     headers.push("Content-Length", String(body.length));
     this.#write(exchange, 200, headers, body);
@@ -84,8 +86,8 @@ export class ThumbnailRoute {
   }
 
   /** The tag is weak: another version of the library makes other bytes of the same picture. */
-  #toHeaders(head: PictureHead, etag: string): string[] {
-    const cacheControl = this.#options.pictures.toCacheControl(head);
+  #toHeaders(exchange: Exchange, head: PictureHead, etag: string): string[] {
+    const cacheControl = this.#options.access.toCacheControl(exchange, head);
     return ["Cache-Control", cacheControl, "ETag", `W/${etag}`, "Last-Modified", head.lastModified, ...PICTURE_HEADERS];
   }
 

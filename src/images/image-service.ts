@@ -5,6 +5,7 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { MCPImageError, toMcpImageError } from "../core/errors.ts";
 import { parseImageId, type ImageId } from "../core/image-id.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
+import type { UrlSigner } from "../core/url-signer.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
 import { getLogger } from "../logging/logger.ts";
@@ -20,6 +21,7 @@ import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { GenerateImageResponse } from "./image-job.ts";
+import { ImageUrls } from "./image-urls.ts";
 import { ImageJobs, type GenerateOptions, type PendingImage, type WaitOptions } from "./image-jobs.ts";
 import type { JobBoard } from "./job-board.ts";
 import { JobRunner } from "./job-runner.ts";
@@ -38,6 +40,10 @@ export interface ImageServiceOptions {
   readonly jobTimeoutSeconds?: number;
   /** Awaited before anything that tells a URL: makes sure that somebody answers there. */
   readonly ensureServing?: () => Promise<void>;
+  /** Signs the URLs of pictures; without one they are not signed. */
+  readonly urlSigner?: UrlSigner | undefined;
+  /** The longest that a signed URL holds; never longer than its picture. Default 86,400. */
+  readonly urlExpirySeconds?: number;
   /** Who may do what. Default: everybody everything. */
   readonly policy?: AccessPolicy;
   /** How many jobs a caller may begin. Default: any number. */
@@ -68,6 +74,7 @@ export interface MetadataPage {
 }
 
 const DEFAULT_JOB_TIMEOUT_SECONDS = 60;
+const DEFAULT_URL_EXPIRY_SECONDS = 86_400;
 
 const logger = getLogger("images");
 
@@ -75,6 +82,7 @@ const logger = getLogger("images");
 export class ImageService {
   readonly ttlSeconds: number | undefined;
   readonly #storage: AbstractStorage;
+  readonly #urls: ImageUrls;
   readonly #ensureServing: () => Promise<void>;
   readonly #policy: AccessPolicy;
   readonly #clock: Clock;
@@ -87,6 +95,12 @@ export class ImageService {
     this.#policy = options.policy ?? new AccessPolicy();
     this.#clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom;
+    this.#urls = new ImageUrls({
+      toImageUrl: (imageId) => this.#storage.toImageUrl(imageId),
+      signer: options.urlSigner,
+      expirySeconds: options.urlExpirySeconds ?? DEFAULT_URL_EXPIRY_SECONDS,
+      clock: this.#clock,
+    });
     const runner = new JobRunner({
       storage: options.storage,
       generator: options.generator,
@@ -109,8 +123,9 @@ export class ImageService {
         return { url: metadata.url, image_id: record.image_id, metadata };
       },
       toPendingResponse: (imageId, metadata) => {
-        const url = this.#storage.toImageUrl(imageId);
-        return { url, image_id: imageId, metadata: { ...metadata, expires_at: this.#toExpiresAt(imageId), url } };
+        const expiresAtMs = this.#toExpiresAtMs(imageId);
+        const url = this.#urls.toUrl(imageId, expiresAtMs);
+        return { url, image_id: imageId, metadata: { ...metadata, expires_at: toDateText(expiresAtMs), url } };
       },
     });
   }
@@ -274,11 +289,12 @@ export class ImageService {
   }
 
   #toMetadata(record: ImageRecord): ImageMetadata {
+    const expiresAtMs = this.expiresAtMs(record);
     return {
       ...record,
-      url: this.#storage.toImageUrl(record.image_id),
+      url: this.#urls.toUrl(record.image_id, expiresAtMs),
       mime_type: IMAGE_FORMATS[record.format].mimeType,
-      expires_at: toDateText(this.expiresAtMs(record)),
+      expires_at: toDateText(expiresAtMs),
     };
   }
 
@@ -290,10 +306,10 @@ export class ImageService {
   }
 
   /** When the picture of such an id expires once it is there. */
-  #toExpiresAt(imageId: ImageId): string | null {
+  #toExpiresAtMs(imageId: ImageId): number | undefined {
     const parsed = parseImageId(imageId);
-    if (parsed?.kind !== "current" || this.ttlSeconds === undefined) return null;
-    return toDateText(parsed.createdAtMs + this.ttlSeconds * 1000);
+    if (parsed?.kind !== "current" || this.ttlSeconds === undefined) return undefined;
+    return parsed.createdAtMs + this.ttlSeconds * 1000;
   }
 
   /** True when the id tells that the picture's time is over, if it is not kept. */
