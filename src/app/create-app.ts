@@ -1,5 +1,6 @@
 import { CleanupTask } from "../cleanup/cleanup-task.ts";
 import type { Settings } from "../config/settings.ts";
+import { systemClock } from "../core/clock.ts";
 import { ConfigurationError, isErrno } from "../core/errors.ts";
 import { UrlSigner } from "../core/url-signer.ts";
 import type { ListenAddress } from "../http/base-url.ts";
@@ -11,10 +12,13 @@ import { PreviewMaker } from "../images/preview.ts";
 import { getLogger } from "../logging/logger.ts";
 import { createMcpServerFactory } from "../mcp/create-mcp-server-factory.ts";
 import { GenerateImageTool } from "../mcp/generate-image-tool.ts";
+import { ImagePrompts } from "../mcp/image-prompts.ts";
+import { ImageResources } from "../mcp/image-resources.ts";
 import { ImageResults } from "../mcp/image-results.ts";
 import { createImageTools } from "../mcp/image-tools.ts";
 import { createMcpHttpHandler, type McpHttpHandler } from "../mcp/mcp-http-handler.ts";
-import type { McpServerBuilder } from "../mcp/mcp-tool.ts";
+import type { McpFeature, McpServerBuilder } from "../mcp/mcp-tool.ts";
+import { tellResourceNews } from "../mcp/resource-news.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
 import type { AbstractStorage } from "../storage/abstract-storage.ts";
 import type { JobRecords } from "../storage/job-records.ts";
@@ -118,15 +122,18 @@ export function createApp(settings: Settings, options: AppOptions): App {
     withProgressSeconds: settings.mcp.maxWaitWithProgressSeconds,
   };
   const converter = new PictureConverter();
+  const previews = new PreviewMaker({ converter });
   const results = new ImageResults({
     images,
-    previews: new PreviewMaker({ converter }),
+    previews,
     preview: settings.mcp.preview,
     hasResourceLink: settings.mcp.hasResourceLink,
   });
-  const features = [
+  const features: readonly McpFeature[] = [
     new GenerateImageTool({ images, results, modelName: () => generator.modelName(), maxWait }),
     ...createImageTools({ images, results, maxWait }),
+    new ImageResources({ images, previews }),
+    new ImagePrompts(),
   ];
   const buildMcpServer = createMcpServerFactory({ name: settings.service.name, version, features });
   const mcp = createMcpHttpHandler({
@@ -136,6 +143,12 @@ export function createApp(settings: Settings, options: AppOptions): App {
     slowTools: features.flatMap(({ slowTools = [] }) => slowTools),
     toolScopes: Object.assign({}, ...features.map(({ toolScopes = {} }) => toolScopes)),
   });
+  const { notify } = mcp;
+  const stopNews = tellResourceNews(
+    images.changes,
+    { listChanged: () => notify.resourcesChanged(), updated: (uri) => notify.resourceUpdated(uri) },
+    systemClock,
+  );
   const http = createHttpServer({
     images,
     converter,
@@ -178,6 +191,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
   const shutDown = async (): Promise<void> => {
     await listening?.catch(() => undefined);
     await finishWork({ images, mcp, http }, settings.http.shutdownTimeoutSeconds * 1000);
+    stopNews();
     await cleanup.stop();
     await limits.close();
     await generator.close();

@@ -20,6 +20,7 @@ import type {
 import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { ImageChanges } from "./image-changes.ts";
 import type { GenerateImageResponse } from "./image-job.ts";
 import { ImageUrls } from "./image-urls.ts";
 import { ImageJobs, type GenerateOptions, type PendingImage, type WaitOptions } from "./image-jobs.ts";
@@ -87,6 +88,7 @@ export class ImageService {
   readonly #policy: AccessPolicy;
   readonly #clock: Clock;
   readonly #jobs: ImageJobs;
+  readonly #changes = new ImageChanges();
 
   constructor(options: ImageServiceOptions) {
     this.#storage = options.storage;
@@ -128,11 +130,20 @@ export class ImageService {
         return { url, image_id: imageId, metadata: { ...metadata, expires_at: toDateText(expiresAtMs), url } };
       },
     });
+    this.#jobs.board.subscribe(({ kind, job: { imageId } }) => {
+      if (kind === "succeeded") this.#changes.tell({ kind: "stored", imageId });
+      else if (kind === "failed") this.#changes.tell({ kind: "updated", imageId });
+    });
   }
 
   /** The pictures as this caller may see and change them: for everything that acts for somebody outside. */
   for(caller: Caller): OwnedImages {
     return new OwnedImages({ images: this, policy: this.#policy, caller });
+  }
+
+  /** What this process does to pictures. */
+  get changes(): Pick<ImageChanges, "subscribe"> {
+    return this.#changes;
   }
 
   /** The jobs of this process and where each is. */
@@ -203,6 +214,7 @@ export class ImageService {
     if ((await this.getMetadata(imageId, signal)) === undefined) return undefined;
     if (!(await this.#storage.keepImage(imageId, keep, options))) return undefined;
     logger.info(keep ? "image_kept" : "image_released", { image_id: imageId });
+    this.#changes.tell({ kind: "updated", imageId });
     const record = await this.#storage.readRecord(imageId, options);
     return record && this.#toMetadata(record);
   }
@@ -266,7 +278,10 @@ export class ImageService {
   async deleteImage(imageId: string): Promise<boolean> {
     const wasRunning = await this.#jobs.cancelHere(imageId);
     const deleted = await this.#storage.deleteImage(imageId);
-    if (deleted) logger.info("image_deleted", { image_id: imageId });
+    if (deleted) {
+      logger.info("image_deleted", { image_id: imageId });
+      this.#changes.tell({ kind: "deleted", imageId });
+    }
     return deleted || wasRunning || this.#jobs.cancelElsewhere(imageId);
   }
 

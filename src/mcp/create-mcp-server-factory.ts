@@ -16,6 +16,9 @@ const INSTRUCTIONS =
 /** Lists are the same for every caller and change with a deployment alone. */
 const CACHE_HINT = { ttlMs: 60_000, cacheScope: "public" } as const;
 
+/** Pictures come and go, and not every caller sees all of them. */
+const PICTURES_HINT = { ttlMs: 5_000, cacheScope: "private" } as const;
+
 /** What makes the servers of this product, for stdio and HTTP alike. */
 export function createMcpServerFactory(options: McpServerFactoryOptions): McpServerBuilder {
   const serverInfo = {
@@ -26,8 +29,18 @@ export function createMcpServerFactory(options: McpServerFactoryOptions): McpSer
   return (connection) => {
     const server = new McpServer(serverInfo, {
       instructions: INSTRUCTIONS,
-      capabilities: { tools: { listChanged: false } },
-      cacheHints: { "tools/list": CACHE_HINT, "server/discover": CACHE_HINT },
+      capabilities: {
+        tools: { listChanged: false },
+        resources: { subscribe: true, listChanged: true },
+        prompts: { listChanged: false },
+      },
+      cacheHints: {
+        "tools/list": CACHE_HINT,
+        "prompts/list": CACHE_HINT,
+        "resources/templates/list": CACHE_HINT,
+        "resources/list": PICTURES_HINT,
+        "server/discover": CACHE_HINT,
+      },
     });
     for (const feature of options.features) feature.register(server, connection);
     return server;

@@ -20,7 +20,7 @@ async function connect(options: GenerateImageToolOptions): Promise<Client> {
   const [clientSide, serverSide] = InMemoryTransport.createLinkedPair();
   const client = new Client({ name: "test", version: "1" });
   const caller = () => toCaller(UNNAMED, "test");
-  await build({ era: "legacy", clientId: "test", caller, mayManage: () => true }).connect(serverSide);
+  await build({ era: "legacy", isLasting: true, clientId: "test", caller, mayManage: () => true }).connect(serverSide);
   await client.connect(clientSide);
   return client;
 }

@@ -89,6 +89,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     const isManager = requestInfo !== undefined && managers.has(requestInfo);
     return build({
       era,
+      isLasting: false,
       clientId: caller.limitId,
       caller: (context) => callerOf(context) ?? caller,
       mayManage: () => isManager,

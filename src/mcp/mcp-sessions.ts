@@ -95,6 +95,7 @@ export class McpSessions {
     const id = Buffer.from(random.bytes(SESSION_ID_BYTES)).toString("base64url");
     const server = build({
       era: "legacy",
+      isLasting: true,
       clientId: caller.principal.id ?? `session:${id}`,
       caller: (context) => callerOf(context) ?? caller,
       mayManage,

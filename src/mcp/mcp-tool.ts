@@ -7,6 +7,8 @@ import type * as z from "zod";
 export interface McpConnection {
   /** `legacy`: the handshake revisions up to 2025-11-25; `modern`: 2026-07-28. */
   readonly era: "legacy" | "modern";
+  /** False for a server that ends with the request that it was made for. */
+  readonly isLasting: boolean;
   /** Whose turn in the queue a call takes: a session, an address, or `stdio`. */
   readonly clientId: string;
   /** Who sent this very message: what a session may do can change with the token of each request. */

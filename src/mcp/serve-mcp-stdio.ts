@@ -30,7 +30,7 @@ const logger = getLogger("mcp");
 export function serveMcpStdio(options: McpStdioOptions): McpStdioConnection {
   const { input = process.stdin, output = process.stdout } = options;
   const transport = new ObservedTransport(input, output);
-  const sender = { clientId: "stdio", caller: () => LOCAL_CALLER, mayManage: () => true };
+  const sender = { isLasting: true, clientId: "stdio", caller: () => LOCAL_CALLER, mayManage: () => true };
   const connection = serveStdio(({ era }) => options.build({ era, ...sender }), {
     transport,
     onerror: (error) => logger.debug("mcp_message_refused", { error }),

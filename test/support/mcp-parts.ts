@@ -6,6 +6,8 @@ import { PreviewMaker } from "../../src/images/preview.ts";
 import type { GeneratedImage, GenerateImageOptions, GenerateImageRequest } from "../../src/kserve/generated-image.ts";
 import { createMcpServerFactory } from "../../src/mcp/create-mcp-server-factory.ts";
 import { GenerateImageTool } from "../../src/mcp/generate-image-tool.ts";
+import { ImagePrompts } from "../../src/mcp/image-prompts.ts";
+import { ImageResources } from "../../src/mcp/image-resources.ts";
 import { ImageResults, type PreviewMode } from "../../src/mcp/image-results.ts";
 import { createImageTools } from "../../src/mcp/image-tools.ts";
 import type { MaxWait } from "../../src/mcp/max-wait.ts";
@@ -72,14 +74,20 @@ export function createMcpParts(options: McpPartsOptions = {}) {
     ...(options.clock && { clock: options.clock }),
     ...(options.maxWait && { maxWait: options.maxWait }),
   };
+  const previews = new PreviewMaker({ converter: new PictureConverter() });
   const results = new ImageResults({
     images,
-    previews: new PreviewMaker({ converter: new PictureConverter() }),
+    previews,
     ...(options.preview && { preview: options.preview }),
     hasResourceLink: options.hasResourceLink ?? true,
   });
   const tool = new GenerateImageTool({ images, results, modelName: "stable-diffusion", ...timing });
-  const features = [tool, ...createImageTools({ images, results, ...timing })];
+  const features = [
+    tool,
+    ...createImageTools({ images, results, ...timing }),
+    new ImageResources({ images, previews, ...(options.clock && { clock: options.clock }) }),
+    new ImagePrompts(),
+  ];
   const build = createMcpServerFactory({ version: "1.2.3", features });
   return { generator, storage, queue, images, tool, build };
 }
