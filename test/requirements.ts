@@ -108,6 +108,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
     "the engine command serves one model over KServe's V1 and V2 protocols, and ends what it draws on SIGTERM",
     "callers who leave and executors that die cost one picture each, and the next is drawn at once",
     "models are listed, described, checked, and fetched from a hub with resume and checksums",
+    "the shipped model keeps the scores that its documentation states",
   ]),
   ...clauses("CLI", [
     "serve, stdio, generate, config, healthcheck, cleanup, --help and --version work",

@@ -102,7 +102,7 @@ function toSpec(metadata: InferenceSession.ValueMetadata): TensorSpec[] {
 function toTensor(runtime: OnnxRuntime, type: string, { shape, values }: InputTensor): Tensor {
   switch (type) {
     case "float32":
-      return new runtime.Tensor("float32", Float32Array.from(values), shape);
+      return new runtime.Tensor("float32", new Float32Array(values), shape);
     case "float16":
       return new runtime.Tensor("float16", toHalfFloatBits(values), shape);
     case "float64":
@@ -121,8 +121,7 @@ function toTensor(runtime: OnnxRuntime, type: string, { shape, values }: InputTe
 }
 
 function toOutput({ type, data, dims: shape }: Tensor): OutputTensor {
-  if (data instanceof Float32Array) return { shape, values: Float32Array.from(data) };
-  if (data instanceof Float64Array) return { shape, values: Float32Array.from(data) };
+  if (data instanceof Float32Array || data instanceof Float64Array) return { shape, values: new Float32Array(data) };
   // A Float16Array on newer versions of Node, bits on older ones.
   if (type === "float16" && data instanceof Uint16Array) return { shape, values: fromHalfFloatBits(data) };
   if (type === "float16" && ArrayBuffer.isView(data)) {

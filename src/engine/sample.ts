@@ -11,7 +11,7 @@ export function weightedSum(...terms: readonly (readonly [weight: number, sample
     // NOTE: `?? 0` is never taken: it is the form of a checked access that compiles to fast code.
     for (let i = 0; i < length; i++) sums[i] = (sums[i] ?? 0) + weight * (sample[i] ?? 0);
   }
-  return Float32Array.from(sums);
+  return new Float32Array(sums);
 }
 
 /** The sample with every number held between `-limit` and `limit`. */
