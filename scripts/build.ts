@@ -47,7 +47,9 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   // Packages in CommonJS call `require` for Node's own modules.
-  banner: { js: 'import { createRequire as createBundleRequire } from "node:module"; const require = createBundleRequire(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as createBundleRequire } from "node:module"; const require = createBundleRequire(import.meta.url);',
+  },
 });
 chmodSync(resolve(root, "dist/cli/bin.js"), 0o755);
 vendorOnnxruntime(resolve(root, "dist/vendor/onnxruntime-web"));

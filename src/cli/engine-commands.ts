@@ -61,7 +61,7 @@ export function addModelsCommands(
     });
   models
     .command("check")
-    .description("load a model, draw one step with it, and tell how long a picture takes here")
+    .description("load a model, draw two steps with it, and tell how long a picture takes here")
     .argument("[folder]", "a diffusers ONNX export; by default the one that is drawn with")
     .option("--json", "print JSON")
     .action(async (folder: string | undefined, options: { json?: boolean }) => {
