@@ -20,6 +20,7 @@ describe("mcp-image-server", () => {
       "serve",
       "stdio",
       "generate",
+      "inspect",
       "config",
       "healthcheck",
       "doctor",

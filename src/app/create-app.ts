@@ -104,6 +104,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     jobRecords,
     ttlSeconds,
     jobTimeoutSeconds: settings.kserve.timeoutSeconds,
+    embedsPrompt: settings.images.embedsPrompt,
     policy,
     limits,
     urlSigner,

@@ -76,7 +76,8 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
   program
     .command("generate")
     .description("generate one picture into a file and print its path")
-    .argument("<prompt>", "what to draw")
+    .argument("[prompt]", "what to draw")
+    .option("--from <file>", "repeat a picture: the settings that it tells of, where no others are given")
     .addOption(new Option("-n, --negative-prompt <text>", "what to avoid"))
     .addOption(numberOption("-W, --width <pixels>", "64 to 2048").default(undefined, "512"))
     .addOption(numberOption("-H, --height <pixels>", "64 to 2048").default(undefined, "512"))
@@ -86,9 +87,19 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     .option("-o, --output <file>", "where to write; an existing file is not overwritten")
     .option("-f, --force", "overwrite the file")
     .option("--json", "print the metadata as JSON instead of the path")
-    .action(async (prompt: string, options: Omit<GenerateCommandOptions, "prompt" | "envFile">) => {
+    .action(async (prompt: string | undefined, options: Omit<GenerateCommandOptions, "prompt" | "envFile">) => {
       const { generate } = await import("./commands/generate.ts");
-      setExitCode(await generate(context, { ...options, prompt, envFile: envFile() }));
+      setExitCode(await generate(context, { ...options, ...(prompt !== undefined && { prompt }), envFile: envFile() }));
+    });
+
+  program
+    .command("inspect")
+    .description("print what a picture tells of its making: prompt, seed, settings, origin")
+    .argument("<file>", "the picture")
+    .option("--json", "print it as JSON")
+    .action(async (file: string, options: { json?: boolean }) => {
+      const { inspect } = await import("./commands/inspect.ts");
+      setExitCode(await inspect(context, { ...options, file }));
     });
 
   addEngineCommand(program, context, setExitCode, envFile);

@@ -130,6 +130,7 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       cleanupIntervalSeconds: read("IMAGE_CLEANUP_INTERVAL"),
       ttlSeconds: ttlSeconds === Infinity ? undefined : ttlSeconds,
       maxSizeBytes: read("MAX_IMAGE_SIZE"),
+      embedsPrompt: read("IMAGE_EMBED_PROMPT"),
     },
     engine: {
       modelPath: read("MODEL_PATH"),

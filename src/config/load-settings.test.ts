@@ -105,7 +105,7 @@ describe("parseSettings()", () => {
         maxWaitSeconds: 40,
         maxWaitWithProgressSeconds: 55,
       },
-      images: { cleanupIntervalSeconds: 300, ttlSeconds: 3600, maxSizeBytes: 10_485_760 },
+      images: { cleanupIntervalSeconds: 300, ttlSeconds: 3600, maxSizeBytes: 10_485_760, embedsPrompt: true },
       urls: { signingKeys: [], expirySeconds: 86_400 },
       engine: {
         modelPath: undefined,
@@ -181,6 +181,7 @@ describe("parseSettings()", () => {
       IMAGE_CLEANUP_INTERVAL: "1",
       IMAGE_TTL: "never",
       MAX_IMAGE_SIZE: "1024",
+      IMAGE_EMBED_PROMPT: "false",
       MAX_STORAGE_BYTES: "1048576",
       MIN_FREE_DISK_BYTES: "4096",
       STORAGE_FULL_POLICY: "Evict_Oldest",
@@ -280,7 +281,12 @@ describe("parseSettings()", () => {
       maxWaitSeconds: 3,
       maxWaitWithProgressSeconds: Infinity,
     });
-    assert.deepEqual(settings.images, { cleanupIntervalSeconds: 1, ttlSeconds: undefined, maxSizeBytes: 1024 });
+    assert.deepEqual(settings.images, {
+      cleanupIntervalSeconds: 1,
+      ttlSeconds: undefined,
+      maxSizeBytes: 1024,
+      embedsPrompt: false,
+    });
     assert.deepEqual(settings.engine, {
       modelPath: "./model",
       executor: "native",

@@ -389,6 +389,13 @@ export const SETTINGS_TABLE = {
     default: "10485760",
   },
   ...URL_SETTINGS,
+  IMAGE_EMBED_PROMPT: {
+    group: "Images",
+    description:
+      "Whether the file of a PNG tells its prompts, beside seed, settings and origin, which it always tells.",
+    kind: yesOrNo(),
+    default: "true",
+  },
   ...MCP_SETTINGS,
   ENGINE_EXECUTOR: {
     group: "Engine",

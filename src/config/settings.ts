@@ -146,6 +146,8 @@ export interface ImageSettings {
   /** `undefined`: pictures never expire. */
   readonly ttlSeconds: number | undefined;
   readonly maxSizeBytes: number;
+  /** Whether the file of a picture tells the prompts that it was made from. */
+  readonly embedsPrompt: boolean;
 }
 
 export interface EngineSettings {

@@ -10,6 +10,8 @@ import { markPng, type ImageMark } from "./mark-image.ts";
 
 export interface DrawImageOptions extends GenerateImageOptions {
   readonly random?: Random;
+  /** False leaves the prompts out of what the picture itself tells. Default true. */
+  readonly embedsPrompt?: boolean;
 }
 
 /** A picture ready to be stored, with what is known of its making. */
@@ -27,20 +29,20 @@ export async function drawImage(
   request: GenerateImageRequest,
   options: DrawImageOptions = {},
 ): Promise<DrawnImage> {
-  const { random = systemRandom, ...generateOptions } = options;
+  const { random = systemRandom, embedsPrompt = true, ...generateOptions } = options;
   const image = await generator.generateImage({ ...request, seed: request.seed ?? random.uint32() }, generateOptions);
   const metadata = toJsonObject({
     ...image.metadata,
     seed_report: { ...image.metadata.seed_report, requested: request.seed ?? null },
   });
-  return { imageData: mark(image), release: () => image.memory?.release(), metadata };
+  return { imageData: mark(image, embedsPrompt), release: () => image.memory?.release(), metadata };
 }
 
-function mark(image: GeneratedImage): Buffer {
+function mark(image: GeneratedImage, embedsPrompt: boolean): Buffer {
   if (image.format !== "png") return image.imageData;
   const { imageData, memory, metadata } = image;
   const facts: ImageMark = {
-    prompt: metadata.prompt,
+    prompt: embedsPrompt ? metadata.prompt : undefined,
     negativePrompt: metadata.negative_prompt,
     numInferenceSteps: metadata.num_inference_steps,
     guidanceScale: metadata.guidance_scale,

@@ -43,7 +43,7 @@ test("ImageService.generate() marks the picture with its parameters before it st
   const { images, storage } = createImageServiceBench();
   const { image_id } = await images.generate({ prompt: "a blue star" }, { clientId: "a" });
   const stored = storage.images.get(image_id);
-  assert.equal(stored?.includes("parameters\0\0\0\0\0a blue star\nSeed: "), true);
+  assert.equal(stored?.includes("parameters\0a blue star\nSeed: "), true);
 });
 
 test("ImageService.generate() tells the place in the queue, then each phase", async () => {

@@ -39,6 +39,8 @@ export interface ImageServiceOptions {
   readonly ttlSeconds: number | undefined;
   /** The longest that a job may draw: how long one that was given up keeps its place at most. Default 60. */
   readonly jobTimeoutSeconds?: number;
+  /** False leaves the prompts out of the picture's file; its record has them all the same. Default true. */
+  readonly embedsPrompt?: boolean;
   /** Awaited before anything that tells a URL: makes sure that somebody answers there. */
   readonly ensureServing?: () => Promise<void>;
   /** Signs the URLs of pictures; without one they are not signed. */
@@ -111,6 +113,7 @@ export class ImageService {
       metrics: options.metrics ?? noMetrics,
       clock: this.#clock,
       random,
+      embedsPrompt: options.embedsPrompt ?? true,
     });
     this.#jobs = new ImageJobs({
       runner,

@@ -21,6 +21,8 @@ export interface JobRunnerOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly random: Random;
+  /** Whether a picture tells its prompts. */
+  readonly embedsPrompt: boolean;
 }
 
 /** What is to be drawn, under which id, for whom. */
@@ -98,6 +100,7 @@ export class JobRunner {
     const startedAtMs = clock.monotonicMs();
     const { imageData, release, metadata } = await drawImage(generator, request, {
       random,
+      embedsPrompt: this.#options.embedsPrompt,
       requestId: imageId,
       signal,
       onProgress: report,

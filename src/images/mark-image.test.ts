@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { encodePng, readPngChunks } from "../core/png.ts";
 import { verifyImage } from "../core/verify-image.ts";
 import { GrowingBuffer } from "../wire/growing-buffer.ts";
+import { readPngTexts } from "../core/png-text.ts";
 import { markPng, parametersText, type ImageMark } from "./mark-image.ts";
 
 const mark: ImageMark = {
@@ -33,23 +34,30 @@ test("parametersText() leaves out what was not given", () => {
   );
 });
 
-test("markPng() splices two text chunks behind the header and leaves the pixels as they are", () => {
+test("markPng() splices text chunks behind the header and leaves the pixels as they are", () => {
   const marked = markPng(plain, mark);
   assert.deepEqual(verifyImage(marked), { format: "png", width: 2, height: 1 });
   const chunks = readPngChunks(marked);
   assert.deepEqual(
     chunks.map(({ type }) => type),
-    ["IHDR", "iTXt", "iTXt", "IDAT", "IEND"],
+    ["IHDR", "iTXt", "tEXt", "iTXt", "IDAT", "IEND"],
   );
-  const texts = chunks.slice(1, 3).map((chunk) => {
-    const text = marked.subarray(chunk.dataStart, chunk.dataStart + chunk.dataLength).toString("utf8");
-    const [keyword, value] = text.split("\0\0\0\0\0");
-    return { keyword, value };
+  const texts = readPngTexts(marked);
+  assert.equal(texts.get("parameters"), parametersText(mark));
+  assert.deepEqual(JSON.parse(texts.get("invokeai_metadata") ?? ""), {
+    generation_mode: "txt2img",
+    positive_prompt: "a red circle, 東京 🎈",
+    negative_prompt: "blurry",
+    width: 2,
+    height: 1,
+    seed: 42,
+    cfg_scale: 7.5,
+    steps: 20,
+    model: { name: "scenes-v1" },
+    app_version: "mcp-image-server",
   });
-  assert.deepEqual(texts[0], { keyword: "parameters", value: parametersText(mark) });
-  assert.equal(texts[1]?.keyword, "XML:com.adobe.xmp");
-  assert.match(texts[1]?.value ?? "", /digitalsourcetype\/trainedAlgorithmicMedia"/);
-  assert.ok(marked.subarray(chunks[3]?.start).equals(plain.subarray(33)));
+  assert.match(texts.get("XML:com.adobe.xmp") ?? "", /digitalsourcetype\/trainedAlgorithmicMedia"/);
+  assert.ok(marked.subarray(chunks[4]?.start).equals(plain.subarray(33)));
 });
 
 test("markPng() gives equal bytes for equal requests", () => {
@@ -65,4 +73,20 @@ test("markPng() gives the same bytes in memory on loan, and copies no pixels", (
     assert.ok(marked.equals(markPng(plain, mark)));
     assert.equal(marked.buffer === before, headroomBytes > 0);
   }
+});
+
+test("markPng() leaves both prompts out when it is told to, and nothing else", () => {
+  const marked = markPng(plain, { ...mark, prompt: undefined });
+  assert.equal(marked.includes("circle"), false);
+  assert.equal(marked.includes("blurry"), false);
+  assert.match(readPngTexts(marked).get("parameters") ?? "", /^Steps: 20, .*Seed: 42/);
+});
+
+test("markPng() writes Latin-1 as tEXt, which every reader knows", () => {
+  const marked = markPng(plain, { ...mark, prompt: "ein Kätzchen" });
+  assert.deepEqual(
+    readPngChunks(marked).map(({ type }) => type),
+    ["IHDR", "tEXt", "tEXt", "iTXt", "IDAT", "IEND"],
+  );
+  assert.match(readPngTexts(marked).get("parameters") ?? "", /^ein Kätzchen\n/);
 });

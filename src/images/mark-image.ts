@@ -1,9 +1,10 @@
-import { createPngChunk } from "../core/png.ts";
+import { createInternationalText, createPngText } from "../core/png-text.ts";
 import type { PictureMemory } from "../kserve/generated-image.ts";
 
 /** What a picture tells about itself; everything but `software` follows from the request, so equal seeds stay equal bytes. */
 export interface ImageMark {
-  readonly prompt: string;
+  /** `undefined`: both prompts stay out of the picture. */
+  readonly prompt: string | undefined;
   readonly negativePrompt: string | undefined;
   readonly numInferenceSteps: number | undefined;
   readonly guidanceScale: number | undefined;
@@ -15,20 +16,24 @@ export interface ImageMark {
   readonly modelName: string;
 }
 
-/** IPTC's term for media made by a trained model, https://cv.iptc.org/newscodes/digitalsourcetype/ */
-const DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia";
+/** IPTC's terms for how media came to be, https://cv.iptc.org/newscodes/digitalsourcetype/ */
+export const DIGITAL_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/";
+const DIGITAL_SOURCE_TYPE = `${DIGITAL_SOURCE_TYPES}trainedAlgorithmicMedia`;
+const SOFTWARE = "mcp-image-server";
 
 /** Behind the signature (8 bytes) and IHDR, which is always first and 25 bytes long. */
 const HEADER_END = 33;
 
 /**
- * A verified PNG with text chunks behind its header: `parameters` (the line that Stable Diffusion tools read) and XMP that
+ * A verified PNG with text chunks behind its header: `parameters` (the line that Stable Diffusion tools read),
+ * `invokeai_metadata` (the same as JSON, which InvokeAI reads), and XMP that
  * says it was made by a trained model. Pixels are not touched. In `memory`, where the bytes then lie, nothing is copied
  * but the header.
  */
 export function markPng(bytes: Uint8Array, mark: ImageMark, memory?: PictureMemory): Buffer {
   const chunks = Buffer.concat([
-    createInternationalText("parameters", parametersText(mark)),
+    createPngText("parameters", parametersText(mark)),
+    createPngText("invokeai_metadata", invokeAiText(mark)),
     createInternationalText("XML:com.adobe.xmp", xmpText()),
   ]);
   if (memory === undefined) return Buffer.concat([bytes.subarray(0, HEADER_END), chunks, bytes.subarray(HEADER_END)]);
@@ -43,14 +48,30 @@ export function parametersText(mark: ImageMark): string {
     mark.guidanceScale !== undefined && `CFG scale: ${mark.guidanceScale}`,
     `Seed: ${mark.seed}`,
     `Size: ${mark.width}x${mark.height}`,
-    `Model: ${mark.modelName}`,
-    "Version: mcp-image-server",
+    // Readers split at commas and colons.
+    `Model: ${mark.modelName.replaceAll(/[,:]/g, "")}`,
+    `Version: ${SOFTWARE}`,
   ].filter((pair) => pair !== false);
-  return [
-    mark.prompt,
-    ...(mark.negativePrompt === undefined ? [] : [`Negative prompt: ${mark.negativePrompt}`]),
-    pairs.join(", "),
-  ].join("\n");
+  const line = pairs.join(", ");
+  if (mark.prompt === undefined) return line;
+  const negative = mark.negativePrompt === undefined ? [] : [`Negative prompt: ${mark.negativePrompt}`];
+  return [mark.prompt, ...negative, line].join("\n");
+}
+
+/** The JSON that InvokeAI keeps in a picture, in ASCII, so that every reader of text chunks takes it. */
+function invokeAiText(mark: ImageMark): string {
+  const text = JSON.stringify({
+    generation_mode: "txt2img",
+    ...(mark.prompt !== undefined && { positive_prompt: mark.prompt, negative_prompt: mark.negativePrompt }),
+    width: mark.width,
+    height: mark.height,
+    seed: mark.seed,
+    cfg_scale: mark.guidanceScale,
+    steps: mark.numInferenceSteps,
+    model: { name: mark.modelName },
+    app_version: SOFTWARE,
+  });
+  return text.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function xmpText(): string {
@@ -62,12 +83,4 @@ function xmpText(): string {
     ` Iptc4xmpExt:DigitalSourceType="${DIGITAL_SOURCE_TYPE}"/>`,
     '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>',
   ].join("");
-}
-
-/** An uncompressed iTXt chunk: PNG specification, section 11.3.3.4. */
-function createInternationalText(keyword: string, text: string): Buffer {
-  return createPngChunk(
-    "iTXt",
-    Buffer.concat([Buffer.from(`${keyword}\0\0\0\0\0`, "latin1"), Buffer.from(text, "utf8")]),
-  );
 }

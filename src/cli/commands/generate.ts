@@ -2,19 +2,24 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createGenerator } from "../../app/create-generator.ts";
-import { isErrno, StorageError } from "../../core/errors.ts";
+import { isErrno, StorageError, ValidationError } from "../../core/errors.ts";
 import { IMAGE_FORMATS, sniffImageFormat } from "../../core/image-format.ts";
+import type { JsonObject } from "../../core/json.ts";
 import { systemRandom } from "../../core/random.ts";
 import { drawImage } from "../../images/draw-image.ts";
 import { parseGenerateImageParams, toGenerateImageRequest } from "../../images/generate-image-params.ts";
+import { readStory } from "../../images/read-mark.ts";
 import { prepareSettings, type CommandContext } from "../command-context.ts";
 import { EXIT } from "../exit-code.ts";
 import { ProgressLine } from "../progress-line.ts";
+import { readPicture } from "./inspect.ts";
 import { waitForSignal } from "../wait-for-signal.ts";
 
 export interface GenerateCommandOptions {
   readonly envFile: string | undefined;
-  readonly prompt: string;
+  readonly prompt?: string;
+  /** A picture whose settings are taken where no other ones are given. */
+  readonly from?: string;
   readonly negativePrompt?: string;
   readonly width?: number;
   readonly height?: number;
@@ -28,15 +33,11 @@ export interface GenerateCommandOptions {
 
 /** Generates one picture into a file and prints its path, or its metadata. */
 export async function generate(context: CommandContext, options: GenerateCommandOptions): Promise<number> {
+  const told = options.from === undefined ? {} : await readSettings(options.from);
   const request = toGenerateImageRequest(
     parseGenerateImageParams({
-      prompt: options.prompt,
-      negative_prompt: options.negativePrompt,
-      width: options.width,
-      height: options.height,
-      num_inference_steps: options.steps,
-      guidance_scale: options.guidance,
-      seed: options.seed,
+      ...told,
+      ...toGiven(options),
     }),
   );
   const { settings } = await prepareSettings(context, {
@@ -47,7 +48,7 @@ export async function generate(context: CommandContext, options: GenerateCommand
   // Drawn here, so that the file's name is known, and found to be free, before minutes are spent on a picture.
   const seed = request.seed ?? systemRandom.uint32();
   const toPath = (extension: string): string =>
-    resolve(options.output ?? `${toFileName(options.prompt)}-${seed}.${extension}`);
+    resolve(options.output ?? `${toFileName(request.prompt)}-${seed}.${extension}`);
   if (!options.force && existsSync(toPath("png"))) throw alreadyThere(toPath("png"));
   const cancel = new AbortController();
   const ended = new AbortController();
@@ -68,11 +69,35 @@ export async function generate(context: CommandContext, options: GenerateCommand
       generator.images,
       { ...request, seed },
       {
+        embedsPrompt: settings.images.embedsPrompt,
         signal: cancel.signal,
         onProgress: (progress) => line.report(progress),
       },
     );
   }
+}
+
+/** The settings that a picture tells of; at least its prompt. */
+async function readSettings(file: string): Promise<JsonObject> {
+  const bytes = await readPicture(file);
+  const story = sniffImageFormat(bytes) === "png" ? readStory(bytes) : undefined;
+  if (story?.settings["prompt"] !== undefined) return story.settings;
+  const publicMessage = `Cannot repeat "${file}": the picture does not tell its prompt`;
+  throw new ValidationError("invalid_argument", publicMessage, { publicMessage });
+}
+
+/** What was given on the command line. */
+function toGiven(options: GenerateCommandOptions): JsonObject {
+  const { prompt, negativePrompt, width, height, steps, guidance, seed } = options;
+  return {
+    ...(prompt !== undefined && { prompt }),
+    ...(negativePrompt !== undefined && { negative_prompt: negativePrompt }),
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    ...(steps !== undefined && { num_inference_steps: steps }),
+    ...(guidance !== undefined && { guidance_scale: guidance }),
+    ...(seed !== undefined && { seed }),
+  };
 }
 
 /** The first words of a prompt as a file name of letters, digits and dashes. */
