@@ -6,6 +6,7 @@ import { benchEngine } from "./engine.ts";
 import { benchGenerate } from "./generate.ts";
 import { benchNeighbours } from "./neighbours.ts";
 import { benchServing } from "./serving.ts";
+import { benchStorage } from "./storage.ts";
 import { benchStartup } from "./startup.ts";
 import { benchTools } from "./tools.ts";
 
@@ -19,6 +20,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map(
     generate: async (options) => toTable(await benchGenerate(options)),
     neighbours: async (options) => toFigureTable(await benchNeighbours(options)),
     engine: async (options) => toTable(await benchEngine(options)),
+    storage: async (options) => toFigureTable(await benchStorage(options)),
     startup: async (options) => toTable(await benchStartup(options)),
   }),
 );

@@ -13,8 +13,6 @@ const DELETE_CONCURRENCY = 16;
 const LEFTOVER_AGE_MS = 10 * 60 * 1000;
 /** Young folders that one cleanup looks through for leftovers; the next goes on behind them. */
 const SWEPT_FOLDERS = 8;
-const DAY_MS = 24 * 60 * 60 * 1000;
-const BEHIND_EVERY_TIME_MS = 2 ** 49;
 
 export interface CleanupOptions {
   readonly nowMs: number;
@@ -33,8 +31,8 @@ export class FileCleaner {
   readonly #root: string;
   readonly #legacy: LegacyFiles;
   readonly #logger: Logger;
-  /** The folder that was swept last; the sweep goes from old to young, then through what is kept, then from the start. */
-  #swept = Number.NEGATIVE_INFINITY;
+  /** The folders that hold no leftovers any more. */
+  #swept = new Set<string>();
 
   constructor(root: string, legacy: LegacyFiles, logger: Logger) {
     this.#root = root;
@@ -96,19 +94,28 @@ export class FileCleaner {
     return results.filter(Boolean).length;
   }
 
+  /**
+   * Looks once through each folder that is old enough to get nothing new. A crash while a picture is kept or released may
+   * leave something in one later: that is found after the next start.
+   */
   async #sweepYoungFolders(days: readonly TimeFolder[], options: CleanupOptions): Promise<void> {
+    const present = new Set<string>();
     let left = SWEPT_FOLDERS;
     for (const day of days) {
-      if (toSweepPosition(day) + DAY_MS <= this.#swept || isExpired(day, options)) continue;
+      if (isExpired(day, options)) continue;
+      present.add(day.path);
+      if (this.#swept.has(day.path)) continue;
       for (const slot of await this.#readSlots(day)) {
-        if (toSweepPosition(slot) <= this.#swept || isExpired(slot, options)) continue;
+        present.add(slot.path);
+        if (this.#swept.has(slot.path) || isExpired(slot, options) || !isSettled(slot, options)) continue;
         if (left === 0) return;
         left--;
         await this.#sweepLeftovers(slot.path, await this.#readFiles(slot), options);
-        this.#swept = toSweepPosition(slot);
+        this.#swept.add(slot.path);
       }
+      if (isSettled(day, options)) this.#swept.add(day.path);
     }
-    this.#swept = Number.NEGATIVE_INFINITY;
+    this.#swept = new Set([...this.#swept].filter((path) => present.has(path)));
   }
 
   /** Removes old temporary files, and old records without a picture. */
@@ -158,7 +165,7 @@ function isExpired({ isKept, endMs }: TimeFolder, { cutoffMs }: CleanupOptions):
   return !isKept && endMs <= cutoffMs;
 }
 
-/** Grows from folder to folder of a sweep. */
-function toSweepPosition({ isKept, startMs }: TimeFolder): number {
-  return isKept ? BEHIND_EVERY_TIME_MS + startMs : startMs;
+/** What a crash left there is old enough to go. */
+function isSettled({ endMs }: TimeFolder, { nowMs }: CleanupOptions): boolean {
+  return endMs + LEFTOVER_AGE_MS < nowMs;
 }

@@ -211,7 +211,7 @@ describe("FileStorage.cleanupExpiredImages() on the disk", () => {
     assert.equal(await storage.cleanupExpiredImages(3600), 0);
     assert.deepEqual(
       calls.map(({ name, paths }) => `${name} ${basename(paths[0] ?? "")}`),
-      ["readdir root", "readdir 2026-03-01", "readdir 2026-03-01", "readdir 14-30"],
+      ["readdir root", "readdir 2026-03-01", "readdir 2026-03-01"],
     );
   });
 
@@ -241,13 +241,13 @@ describe("FileStorage.cleanupExpiredImages() on the disk", () => {
 
   it("sweeps what crashes left, when it is old", async (t) => {
     const { storage, root, save } = await openStorage(t);
-    const { id, path } = await save(0);
+    const { id, path } = await save(HOUR_MS);
     const [old, young] = [NOW_MS / 1000 - 601, NOW_MS / 1000 - 590];
     const files = new Map([
       [join(dirname(path), `.mcp-image-${"a".repeat(24)}.tmp`), old],
       [join(dirname(path), `.mcp-image-${"b".repeat(24)}.tmp`), young],
-      [join(dirname(path), `${createImageId(NOW_MS)}.json`), old],
-      [join(dirname(path), `${createImageId(NOW_MS)}.json`), young],
+      [join(dirname(path), `${createImageId(NOW_MS - HOUR_MS)}.json`), old],
+      [join(dirname(path), `${createImageId(NOW_MS - HOUR_MS)}.json`), young],
       [join(root, `.mcp-image-${"c".repeat(24)}.tmp`), old],
       [join(dirname(path), ".other.tmp"), old],
       [join(root, "settings.json"), old],
@@ -267,7 +267,7 @@ describe("FileStorage.cleanupExpiredImages() on the disk", () => {
   it("sweeps many young folders in turns", async (t) => {
     const { storage, root, save } = await openStorage(t);
     for (let index = 0; index < 20; index++) {
-      const { path } = await save(index * 10 * MINUTE_MS);
+      const { path } = await save(HOUR_MS + index * 10 * MINUTE_MS);
       const leftover = join(dirname(path), `.mcp-image-${"d".repeat(24)}.tmp`);
       await writeFile(leftover, "");
       await utimes(leftover, 0, 0);
