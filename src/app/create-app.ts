@@ -15,6 +15,7 @@ import { GenerateImageTool } from "../mcp/generate-image-tool.ts";
 import { ImagePrompts } from "../mcp/image-prompts.ts";
 import { ImageResources } from "../mcp/image-resources.ts";
 import { ImageResults } from "../mcp/image-results.ts";
+import { ImageApp } from "../mcp/image-app.ts";
 import { createImageTools } from "../mcp/image-tools.ts";
 import { createMcpHttpHandler, type McpHttpHandler } from "../mcp/mcp-http-handler.ts";
 import type { McpFeature, McpServerBuilder } from "../mcp/mcp-tool.ts";
@@ -135,6 +136,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     ...createImageTools({ images, results, maxWait }),
     new ImageResources({ images, previews }),
     new ImagePrompts(),
+    new ImageApp(),
   ];
   const buildMcpServer = createMcpServerFactory({ name: settings.service.name, version, features });
   const mcp = createMcpHttpHandler({

@@ -5,6 +5,7 @@ import { isJsonObject } from "../core/json.ts";
 import type { Scope } from "../core/scope.ts";
 import { parseParams } from "../images/checked-params.ts";
 import { advertiseOnly, memoSchema } from "./advertised-schema.ts";
+import { toAppMeta, type AppView } from "./image-app.ts";
 import type { MaxWait } from "./max-wait.ts";
 import type { McpConnection, McpFeature } from "./mcp-tool.ts";
 import { runToolCall, type ToolCall } from "./tool-call.ts";
@@ -23,6 +24,8 @@ export interface ToolDefinition<Schema extends z.ZodObject> {
   readonly output?: z.ZodObject;
   /** True when it may take longer than a client waits in silence. */
   readonly isSlow?: boolean;
+  /** What hosts of MCP Apps show its results in. */
+  readonly view?: AppView;
   /** What a caller needs. */
   readonly scope: Scope;
   run(params: z.output<Schema>, call: ToolCall): Promise<CallToolResult>;
@@ -38,7 +41,7 @@ export function createTool<Schema extends z.ZodObject>(
   definition: ToolDefinition<Schema>,
   { maxWait, clock }: ToolTiming,
 ): McpFeature {
-  const { name, title, description, icons, annotations, schema, allowed, output, isSlow = false } = definition;
+  const { name, title, description, icons, annotations, schema, allowed, output, isSlow = false, view } = definition;
   const inputSchema = advertiseOnly(schema);
   const outputSchema = output && memoSchema(output);
   const describe = (): string => (typeof description === "string" ? description : description());
@@ -56,6 +59,7 @@ export function createTool<Schema extends z.ZodObject>(
           inputSchema,
           ...(outputSchema && { outputSchema }),
           annotations,
+          ...(view && { _meta: toAppMeta(view) }),
         },
         async (given, context) =>
           runToolCall({ tool: name, context, connection, maxWait, clock }, async (call) => {

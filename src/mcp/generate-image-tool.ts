@@ -10,6 +10,7 @@ import {
   parseGenerateImageParams,
   toGenerateImageRequest,
 } from "../images/generate-image-params.ts";
+import { toAppMeta } from "./image-app.ts";
 import type { McpConnection, McpFeature, ToolFacts } from "./mcp-tool.ts";
 import { ImageResults } from "./image-results.ts";
 import { DEFAULT_MAX_WAIT, type MaxWait } from "./max-wait.ts";
@@ -81,6 +82,7 @@ export class GenerateImageTool implements McpFeature {
         inputSchema: this.#inputSchema,
         outputSchema: this.#outputSchema,
         annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+        _meta: toAppMeta("viewer"),
       },
       async (argumentsOfCall, context) =>
         runToolCall(

@@ -27,6 +27,7 @@ export function createGetImageTool({ images, results }: GetImageToolOptions, tim
       icons: toolIcons("get_image"),
       annotations: { readOnlyHint: true, openWorldHint: false },
       scope: "images:read",
+      view: "viewer",
       schema,
       allowed: { image_id: IMAGE_ID_ALLOWED },
       output,

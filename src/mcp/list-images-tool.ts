@@ -46,6 +46,7 @@ export function createListImagesTool({ images }: ListImagesToolOptions, timing: 
       icons: toolIcons("list_images"),
       annotations: { readOnlyHint: true, openWorldHint: false },
       scope: "images:read",
+      view: "gallery",
       schema,
       allowed: {
         search: `text of 1 to ${MAX_SEARCH_LENGTH} characters`,

@@ -65,6 +65,7 @@ export function createVaryImageTool({ images, results }: VaryImageToolOptions, t
       icons: toolIcons("vary_image"),
       annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
       scope: "images:generate",
+      view: "gallery",
       schema,
       allowed: {
         ...ALLOWED_SETTINGS,
