@@ -1,4 +1,5 @@
 /** The server as a library: `createApp(parseSettings(process.env), { version })`. */
+export { UNNAMED, type Caller, type Principal } from "./access/principal.ts";
 export { createApp, type App, type AppOptions } from "./app/create-app.ts";
 export type { Generator } from "./app/create-generator.ts";
 export { CleanupTask, type CleanupTaskOptions } from "./cleanup/cleanup-task.ts";
@@ -17,6 +18,7 @@ export { Secret } from "./core/secret.ts";
 export type { GenerateImageResponse } from "./images/image-job.ts";
 export { ImageService, type ImageMetadata } from "./images/image-service.ts";
 export { configureLogging, getLogger, type Logger } from "./logging/logger.ts";
+export type { McpConnection, McpServerBuilder } from "./mcp/mcp-tool.ts";
 export { GenerateImageTool } from "./mcp/generate-image-tool.ts";
 export {
   GenerateImageParams,

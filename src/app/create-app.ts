@@ -1,3 +1,4 @@
+import type { RequestListener } from "node:http";
 import { CleanupTask } from "../cleanup/cleanup-task.ts";
 import type { Settings } from "../config/settings.ts";
 import { systemClock } from "../core/clock.ts";
@@ -55,6 +56,11 @@ export interface App extends AsyncDisposable {
   readonly cleanup: CleanupTask;
   /** Makes MCP servers, for a transport of the caller's such as stdio. */
   readonly buildMcpServer: McpServerBuilder;
+  /**
+   * Answers a request of a server of the caller's, which needs `PUBLIC_BASE_URL`, with its path, and the body unread.
+   * Such a server calls `cleanup.start()` itself, as `listen()` is not called.
+   */
+  readonly handle: RequestListener;
   /**
    * Starts to serve and to clean, and gives the base URL; again it gives the same.
    *
@@ -205,7 +211,16 @@ export function createApp(settings: Settings, options: AppOptions): App {
     closing ??= shutDown();
     return closing;
   };
-  return { images, generator, cleanup, buildMcpServer, listen, close, [Symbol.asyncDispose]: close };
+  return {
+    images,
+    generator,
+    cleanup,
+    buildMcpServer,
+    handle: http.handle,
+    listen,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 /** Accepted work may end, new work is refused; at the deadline what still runs is cancelled. */

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import { AccessPolicy } from "../access/access-policy.ts";
 import { ClientAddress } from "../access/client-address.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
@@ -59,6 +59,8 @@ export interface CloseOptions {
 /** The HTTP side of the server: MCP, pictures and everything about them on one port. */
 export interface HttpServer extends AsyncDisposable {
   readonly server: Server;
+  /** Answers one request of a server that is not ours; never throws. */
+  readonly handle: RequestListener;
   /**
    * Listens and gives the address. Port 0 takes a free one.
    * Rejects with Node's error, such as EADDRINUSE; may then be called again.
@@ -192,6 +194,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   return {
     server,
+    handle,
     listen: async ({ host, port }) => {
       server.listen({ host, port });
       await once(server, "listening");
