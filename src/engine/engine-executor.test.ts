@@ -9,6 +9,7 @@ import { systemClock } from "../core/clock.ts";
 import { ConfigurationError, MCPImageError } from "../core/errors.ts";
 import { readPngChunks } from "../core/png.ts";
 import { createExecutor } from "./create-executor.ts";
+import type { ExecutorEnd, StartExecutor } from "./executor-life.ts";
 import { EngineExecutor, type GenerateOptions } from "./engine-executor.ts";
 import type { GenerationRequest } from "./generation-request.ts";
 import { writeTinyModel } from "../testing/tiny-models.ts";
@@ -140,6 +141,27 @@ test("EngineExecutor.generate() ends with out_of_memory when the limit is reache
   const { settings } = await executor.generate({ ...large, width: 64, height: 64 }, options());
   assert.equal(settings.width, 64);
   await rm(folder, { recursive: true });
+});
+
+test("EngineExecutor.start() tries again after a load that failed, with nothing left of it", async () => {
+  const ended: number[] = [];
+  let lives = 0;
+  const start: StartExecutor = (onMessage) => {
+    const life = ++lives;
+    const { promise, resolve } = Promise.withResolvers<ExecutorEnd>();
+    const error = { code: "out_of_memory", message: "no memory", cause: undefined } as const;
+    queueMicrotask(() => onMessage(life === 1 ? { kind: "load_failed", error } : { kind: "ready" }));
+    const kill = (): void => {
+      ended.push(life);
+      resolve({ reason: "was ended", isOutOfMemory: false });
+    };
+    return { generate: () => undefined, cancel: () => undefined, kill, ended: promise };
+  };
+  await using executor = new EngineExecutor({ start, clock: systemClock });
+  await assert.rejects(executor.start(), hasCode("out_of_memory"));
+  assert.deepEqual(ended, [1]);
+  await executor.start();
+  assert.deepEqual([executor.isReady, lives], [true, 2]);
 });
 
 test("EngineExecutor.start() says which file of the model is missing", async () => {

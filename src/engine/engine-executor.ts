@@ -141,6 +141,8 @@ export class EngineExecutor {
       }
       case "load_failed":
         current.loaded.reject(toError(message.error));
+        // The next job tries again.
+        this.#drop(current);
         return;
       case "step":
         if (message.jobId === this.#job?.id) this.#job.options.onStep(message.step, message.totalSteps);
@@ -157,10 +159,14 @@ export class EngineExecutor {
   /** Ends an executor that hangs or whose memory ran out. From now on nothing is given to it, although it ends later. */
   #replace(current: LoadedLife): void {
     if (this.#current !== current) return;
+    this.#drop(current);
+    this.#restart();
+  }
+
+  #drop(current: LoadedLife): void {
     current.isReady = false;
     this.#current = undefined;
     current.life.kill();
-    this.#restart();
   }
 
   #restart(): void {
