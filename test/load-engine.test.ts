@@ -22,13 +22,13 @@ describe("The engine under callers who leave", () => {
   test("keeps nothing of jobs that were cancelled at random moments, and begins the next at once", async () => {
     const count = IS_PROOF ? 200 : 20;
     await predict(url, 1);
-    const before = residentMegabytes();
+    const before = await settledMegabytes(url);
     const waits: number[] = [];
     for (let job = 0; job < count; job++) {
       await leaveAfter(url, 1 + ((job * 73) % 300));
       if (job % 10 === 9) waits.push(await timeToFirstStep(url, `next-${job}`));
     }
-    const growth = residentMegabytes() - before;
+    const growth = (await settledMegabytes(url)) - before;
     assert.equal(await predict(url, 1), 200);
     assert.ok(growth < MAX_GROWTH_MEGABYTES, `the process grew by ${growth} MB`);
     const slowest = Math.max(...waits);
@@ -45,12 +45,12 @@ describe("The engine whose executor is ended by force", () => {
     const { server, url } = await startEngine(0);
     await using _ = server;
     await predict(url, 1);
-    const before = residentMegabytes();
+    const before = await settledMegabytes(url);
     for (let kill = 0; kill < count; kill++) {
       await leaveAfter(url, 20 + ((kill * 37) % 100));
       assert.equal(await predict(url, 1), 200);
     }
-    const growth = residentMegabytes() - before;
+    const growth = (await settledMegabytes(url)) - before;
     assert.ok(growth < MAX_GROWTH_MEGABYTES, `the process grew by ${growth} MB`);
     report(`${count} executors ended in the middle of a run: 0 servers lost, process grew by ${growth.toFixed(0)} MB`);
   });
@@ -92,8 +92,15 @@ async function timeToFirstStep(url: string, requestId: string): Promise<number> 
   return elapsedMs;
 }
 
-function residentMegabytes(): number {
-  return process.memoryUsage.rss() / 2 ** 20;
+/** The least of some measurements: a picture's numbers, and a thread that is ending, take memory for a while. */
+async function settledMegabytes(url: string): Promise<number> {
+  const sizes: number[] = [];
+  for (let sample = 0; sample < 6; sample++) {
+    await predict(url, 1);
+    sizes.push(process.memoryUsage.rss() / 2 ** 20);
+    await delay(100);
+  }
+  return Math.min(...sizes);
 }
 
 /** How much slower than by itself anything is here, because others use the machine. */
