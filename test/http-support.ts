@@ -18,6 +18,7 @@ export interface TestServerOptions extends Partial<Omit<HttpServerOptions, "cloc
   /** Default: one that fails. */
   readonly generator?: ImageGenerator;
   readonly ttlSeconds?: number | undefined;
+  readonly urlMode?: "proxy" | "redirect" | "presigned";
   readonly host?: string;
   /** Where the client connects to. */
   readonly address?: string;
@@ -55,6 +56,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     },
     queue: new FairQueue({ concurrency: 1, depth: 4, timeoutMs: 1_000, clock }),
     urlSigner: options.urlSigner,
+    urlMode: options.urlMode ?? "proxy",
     ttlSeconds: "ttlSeconds" in options ? options.ttlSeconds : 3_600,
   });
   const httpOptions: HttpServerOptions = {

@@ -114,6 +114,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     embedsPrompt: settings.images.embedsPrompt,
     policy,
     limits,
+    urlMode: settings.urls.mode,
     urlSigner,
     urlExpirySeconds,
     metrics,

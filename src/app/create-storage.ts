@@ -12,7 +12,12 @@ export function createStorage(settings: StorageSettings, baseUrl: () => string):
     case "file":
       return new FileStorage({ basePath: settings.path, baseUrl, limits: settings.limits });
     case "s3":
-      return new S3Storage({ ...toS3Options(settings), baseUrl, limits: settings.limits });
+      return new S3Storage({
+        ...toS3Options(settings),
+        baseUrl,
+        limits: settings.limits,
+        ...(settings.publicEndpointUrl !== undefined && { publicEndpointUrl: settings.publicEndpointUrl }),
+      });
   }
 }
 

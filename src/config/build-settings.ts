@@ -34,6 +34,11 @@ export function buildSettings(
     if (value === undefined) faults.push(createSettingFault(name, text, kind.explain?.(text)));
     else values.set(name, value);
   }
+  const isDirect = values.get("IMAGE_URL_MODE") === "redirect" || values.get("IMAGE_URL_MODE") === "presigned";
+  if (isDirect && values.get("STORAGE_BACKEND") === "file") {
+    const text = found.get("IMAGE_URL_MODE")?.text;
+    faults.push(createSettingFault("IMAGE_URL_MODE", text, "must be proxy when STORAGE_BACKEND is file"));
+  }
   faults.push(...listMissing(found, values.get("STORAGE_BACKEND") === "s3", requireEndpoint));
   faults.push(...listMissingForAuth(found, values.get("AUTH_MODE")));
   const maxBytes = values.get("MAX_STORAGE_BYTES");
@@ -140,6 +145,7 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       cancelGraceSeconds: read("ENGINE_CANCEL_GRACE"),
     },
     urls: {
+      mode: read("IMAGE_URL_MODE"),
       signingKeys: (read("URL_SIGNING_KEYS") ?? []).map((key) => new Secret(key)),
       expirySeconds: read("IMAGE_URL_EXPIRY"),
     },
@@ -203,6 +209,7 @@ function toStorage(read: Read): StorageSettings {
     bucket,
     prefix: read("S3_PREFIX"),
     endpointUrl: read("S3_ENDPOINT_URL"),
+    publicEndpointUrl: read("S3_PUBLIC_ENDPOINT_URL"),
     credentials: toCredentials(read),
     region: read("AWS_REGION"),
     limits: toLimits(read),

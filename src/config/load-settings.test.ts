@@ -106,7 +106,7 @@ describe("parseSettings()", () => {
         maxWaitWithProgressSeconds: 55,
       },
       images: { cleanupIntervalSeconds: 300, ttlSeconds: 3600, maxSizeBytes: 10_485_760, embedsPrompt: true },
-      urls: { signingKeys: [], expirySeconds: 86_400 },
+      urls: { mode: "proxy", signingKeys: [], expirySeconds: 86_400 },
       engine: {
         modelPath: undefined,
         executor: "wasm",
@@ -187,6 +187,8 @@ describe("parseSettings()", () => {
       STORAGE_FULL_POLICY: "Evict_Oldest",
       URL_SIGNING_KEYS: `${"n".repeat(32)}, ${"o".repeat(32)}`,
       IMAGE_URL_EXPIRY: "60",
+      IMAGE_URL_MODE: "Redirect",
+      S3_PUBLIC_ENDPOINT_URL: "https://s3.example.com/",
       MCP_MAX_SESSIONS: "1",
       MCP_PREVIEW: "THUMB",
       MCP_RESOURCE_LINK: "false",
@@ -220,6 +222,7 @@ describe("parseSettings()", () => {
         bucket: "bucket.one",
         prefix: "a/b",
         endpointUrl: "http://127.0.0.1:9000",
+        publicEndpointUrl: "https://s3.example.com",
         credentials: "AKIA1",
         region: "eu-central-1",
         limits: { maxBytes: 1_048_576, minFreeDiskBytes: 4096, whenFull: "evict_oldest", reservedBytes: 1024 },
@@ -295,8 +298,8 @@ describe("parseSettings()", () => {
       cancelGraceSeconds: 0.5,
     });
     assert.deepEqual(
-      [settings.urls.signingKeys.map((key) => key.reveal()), settings.urls.expirySeconds],
-      [["n".repeat(32), "o".repeat(32)], 60],
+      [settings.urls.signingKeys.map((key) => key.reveal()), settings.urls.expirySeconds, settings.urls.mode],
+      [["n".repeat(32), "o".repeat(32)], 60, "redirect"],
     );
   });
 
@@ -331,6 +334,7 @@ describe("parseSettings()", () => {
     KSERVE_MAX_RETRIES: ["11"],
     KSERVE_AUTH_TOKEN: ["a b", "a\n", "ä"],
     URL_SIGNING_KEYS: ["short", " ", `${"a".repeat(31)} b`, "k".repeat(257), "é".repeat(32)],
+    IMAGE_URL_MODE: ["direct", "redirect"],
     IMAGE_URL_EXPIRY: ["59", "604801", "1h"],
     IMAGE_TTL: ["0", "-1", "1.5", "1h", "no", "3153600001"],
     MAX_IMAGE_SIZE: ["10MB", "1023", "268435457"],
@@ -458,6 +462,7 @@ describe("parseSettings()", () => {
       bucket: "bucket",
       prefix: "",
       endpointUrl: undefined,
+      publicEndpointUrl: undefined,
       credentials: undefined,
       region: "us-east-1",
       limits: { maxBytes: undefined, minFreeDiskBytes: 0, whenFull: "refuse", reservedBytes: 10_485_760 },

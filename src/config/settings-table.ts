@@ -197,6 +197,12 @@ export const SETTINGS_TABLE = {
     kind: httpUrl(),
     example: "https://s3.example.com",
   },
+  S3_PUBLIC_ENDPOINT_URL: {
+    group: "S3",
+    description: "Where clients reach the S3 store, for `redirect` and `presigned`. Unset: `S3_ENDPOINT_URL`.",
+    kind: httpUrl(),
+    example: "https://s3.example.com",
+  },
   AWS_ACCESS_KEY_ID: {
     group: "S3",
     description: "Access key. Unset: the default credential chain (workload identity, instance role, profile).",

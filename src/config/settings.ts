@@ -51,6 +51,8 @@ export interface S3StorageSettings {
   /** May be empty; used as it stands, so a folder ends with a slash. */
   readonly prefix: string;
   readonly endpointUrl: string | undefined;
+  /** Where clients reach the store; `undefined`: where this server does. */
+  readonly publicEndpointUrl: string | undefined;
   /** `undefined`: the default credential chain (IRSA, IMDS, profiles). */
   readonly credentials:
     | {
@@ -135,6 +137,8 @@ export interface McpSettings {
 }
 
 export interface UrlSettings {
+  /** Who serves pictures: this server; the bucket, to which this server redirects; or the bucket at once. */
+  readonly mode: "proxy" | "redirect" | "presigned";
   /** The first signs, all are accepted; empty: URLs of pictures are not signed. */
   readonly signingKeys: readonly Secret[];
   /** The longest that a URL holds that does not hold for ever. */

@@ -1,9 +1,16 @@
 import { signingKeys } from "./access-kinds.ts";
-import { integer } from "./setting-kinds.ts";
+import { choice, integer } from "./setting-kinds.ts";
 import type { SettingDefinition } from "./settings-table.ts";
 
 /** Settings of the addresses under which pictures are given out. */
 export const URL_SETTINGS = {
+  IMAGE_URL_MODE: {
+    group: "Images",
+    description:
+      "Who serves pictures that lie on S3: this server (`proxy`), the bucket, to which this server redirects (`redirect`), or the bucket at once (`presigned`).",
+    kind: choice(["proxy", "redirect", "presigned"]),
+    default: "proxy",
+  },
   URL_SIGNING_KEYS: {
     group: "Images",
     description:
@@ -14,7 +21,7 @@ export const URL_SETTINGS = {
   },
   IMAGE_URL_EXPIRY: {
     group: "Images",
-    description: "Seconds that a signed URL holds at most; it never outlives its picture.",
+    description: "Seconds that a signed or presigned URL holds at most; it never outlives its picture.",
     kind: integer({ min: 60, max: 604_800 }),
     default: "86400",
   },

@@ -50,9 +50,13 @@ export class PictureAccess {
   }
 
   /** What caches may do with the picture, or with another form of it: keep it no longer than its address holds. */
-  toCacheControl({ signedUntilMs = Infinity }: Exchange, head: PictureHead): string {
+  toCacheControl(
+    { signedUntilMs = Infinity }: Exchange,
+    head: PictureHead,
+    most: "public" | "private" = "public",
+  ): string {
     const { policy, signer, clock } = this.#options;
     const expiresAtMs = Math.min(head.expiresAtMs, signedUntilMs);
-    return toCacheControl(expiresAtMs, clock.nowMs(), policy.isOpen && signer === undefined ? "public" : "private");
+    return toCacheControl(expiresAtMs, clock.nowMs(), policy.isOpen && signer === undefined ? most : "private");
   }
 }

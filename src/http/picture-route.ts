@@ -13,12 +13,12 @@ import type { HeldPicture, OpenedPicture, Picture } from "./held-picture.ts";
 import type { PictureAccess } from "./picture-access.ts";
 import type { PictureCache } from "./picture-cache.ts";
 import { toPendingAnswer } from "./pending-answer.ts";
-import type { PictureHead } from "./picture-head.ts";
+import { toPictureHead, type PictureHead } from "./picture-head.ts";
 import { sendInParts } from "./send-in-parts.ts";
 
 export interface PictureRouteOptions {
   readonly cache: PictureCache;
-  readonly images: Pick<ImageService, "for" | "isAbsent">;
+  readonly images: Pick<ImageService, "for" | "isAbsent" | "findRedirect">;
   readonly policy: AccessPolicy;
   readonly access: PictureAccess;
   /** Without a byte taken for so long, a client is cut off. */
@@ -94,6 +94,8 @@ export class PictureRoute {
     const { imageId } = name;
     const { cache } = this.#options;
     const { method, headers } = exchange;
+    const redirect = await this.#options.images.findRedirect(imageId);
+    if (redirect !== undefined) return this.#redirect(exchange, name, redirect);
     let picture: Picture | undefined;
     if (method === "HEAD" || hasConditions(headers)) {
       const head = await cache.loadHead(imageId);
@@ -123,6 +125,23 @@ export class PictureRoute {
     if (picture.kind === "held") this.#send(exchange, picture, outcome);
     else await this.#sendParts(exchange, picture, outcome);
     return undefined;
+  }
+
+  /** Sends the client to the store; a browser that has the picture already is not sent anywhere. */
+  #redirect(exchange: Exchange, name: PictureName, { record, url, expiresAtMs }: Redirect): Answer | undefined {
+    const { access, metrics } = this.#options;
+    const head = toPictureHead(record, expiresAtMs);
+    if (!this.isAnswer(exchange, name, head)) return this.#refuse("image_not_found");
+    const { kind } = evaluateConditions(exchange.method, exchange.headers, head);
+    if (kind === "precondition_failed") return this.#refuse("precondition_failed");
+    if (kind === "not_modified") {
+      this.#writeHead(exchange, head, { kind });
+      exchange.response.end();
+      return undefined;
+    }
+    metrics.imageServed(302);
+    const headers = ["Cache-Control", access.toCacheControl(exchange, head, "private"), "Location", url];
+    return { status: 302, contentType: "text/plain; charset=utf-8", body: "", headers };
   }
 
   /** True when the picture is what the address names and the caller may see it. */
@@ -193,6 +212,8 @@ export class PictureRoute {
     return answer;
   }
 }
+
+type Redirect = NonNullable<Awaited<ReturnType<ImageService["findRedirect"]>>>;
 
 /** What is written here; the rest is an error. */
 type SentOutcome = Exclude<Outcome, { readonly kind: "precondition_failed" | "range_not_satisfiable" }>;

@@ -58,7 +58,7 @@ export interface ImageJobsOptions {
   readonly limits?: CallLimits | undefined;
   readonly metrics: Metrics;
   readonly isStored: (imageId: ImageId) => Promise<boolean>;
-  readonly toResponse: (record: ImageRecord) => GenerateImageResponse;
+  readonly toResponse: (record: ImageRecord) => Promise<GenerateImageResponse>;
   /** The answer for a picture that is not there yet. */
   readonly toPendingResponse: (imageId: ImageId, metadata: JsonObject) => GenerateImageResponse;
 }

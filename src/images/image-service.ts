@@ -12,6 +12,7 @@ import { getLogger } from "../logging/logger.ts";
 import type { FairQueue } from "../queue/fair-queue.ts";
 import type {
   AbstractStorage,
+  DirectUrl,
   FindImagesQuery,
   ImageRecord,
   OpenImage,
@@ -22,7 +23,7 @@ import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { ImageChanges } from "./image-changes.ts";
 import type { GenerateImageResponse } from "./image-job.ts";
-import { ImageUrls } from "./image-urls.ts";
+import { ImageUrls, type UrlMode } from "./image-urls.ts";
 import { ImageJobs, type GenerateOptions, type PendingImage, type WaitOptions } from "./image-jobs.ts";
 import type { JobBoard } from "./job-board.ts";
 import { JobRunner } from "./job-runner.ts";
@@ -43,6 +44,8 @@ export interface ImageServiceOptions {
   readonly embedsPrompt?: boolean;
   /** Awaited before anything that tells a URL: makes sure that somebody answers there. */
   readonly ensureServing?: () => Promise<void>;
+  /** Default `proxy`. */
+  readonly urlMode?: UrlMode;
   /** Signs the URLs of pictures; without one they are not signed. */
   readonly urlSigner?: UrlSigner | undefined;
   /** The longest that a signed URL holds; never longer than its picture. Default 86,400. */
@@ -102,6 +105,8 @@ export class ImageService {
     this.#urls = new ImageUrls({
       toImageUrl: (imageId) => this.#storage.toImageUrl(imageId),
       signer: options.urlSigner,
+      mode: options.urlMode ?? "proxy",
+      storage: this.#storage,
       expirySeconds: options.urlExpirySeconds ?? DEFAULT_URL_EXPIRY_SECONDS,
       clock: this.#clock,
     });
@@ -123,8 +128,8 @@ export class ImageService {
       clock: this.#clock,
       random,
       isStored: async (imageId) => (await this.getMetadata(imageId)) !== undefined,
-      toResponse: (record) => {
-        const metadata = this.#toMetadata(record);
+      toResponse: async (record) => {
+        const metadata = await this.#toMetadata(record);
         return { url: metadata.url, image_id: record.image_id, metadata };
       },
       toPendingResponse: (imageId, metadata) => {
@@ -258,6 +263,15 @@ export class ImageService {
     return undefined;
   }
 
+  /** Where a client is sent for a stored picture, with its record; `undefined` when this server gives it, or has none. */
+  async findRedirect(imageId: string): Promise<(DirectUrl & { readonly record: ImageRecord }) | undefined> {
+    if (this.#urls.isProxy) return undefined;
+    const record = await this.#storage.readRecord(imageId);
+    if (record === undefined || this.#isExpired(record)) return undefined;
+    const direct = await this.#urls.toRedirectUrl(record, this.expiresAtMs(record));
+    return direct && { ...direct, record };
+  }
+
   /** True when it is known without waiting that no picture has this id, or will have it soon; false says nothing. */
   isAbsent(imageId: string): boolean {
     // In this order: a picture is there before its job is gone.
@@ -272,7 +286,7 @@ export class ImageService {
       ...(this.ttlSeconds !== undefined && { createdAfterMs: this.#clock.nowMs() - this.ttlSeconds * 1000 }),
     });
     return {
-      images: records.map((record) => this.#toMetadata(record)),
+      images: await Promise.all(records.map(async (record) => this.#toMetadata(record))),
       ...(nextCursor !== undefined && { nextCursor }),
     };
   }
@@ -306,11 +320,11 @@ export class ImageService {
     await this.#jobs.drain(signal);
   }
 
-  #toMetadata(record: ImageRecord): ImageMetadata {
+  async #toMetadata(record: ImageRecord): Promise<ImageMetadata> {
     const expiresAtMs = this.expiresAtMs(record);
     return {
       ...record,
-      url: this.#urls.toUrl(record.image_id, expiresAtMs),
+      url: await this.#urls.toStoredUrl(record, expiresAtMs),
       mime_type: IMAGE_FORMATS[record.format].mimeType,
       expires_at: toDateText(expiresAtMs),
     };

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { UrlSigner } from "../core/url-signer.ts";
+import type { AbstractStorage, DirectUrl, ImageRecord } from "../storage/abstract-storage.ts";
 
 export interface ImageUrlsOptions {
   /** The address of a picture without anything behind it. */
@@ -9,7 +10,12 @@ export interface ImageUrlsOptions {
   /** The longest that a signed address holds. */
   readonly expirySeconds: number;
   readonly clock: Clock;
+  readonly mode: UrlMode;
+  readonly storage: Pick<AbstractStorage, "createDirectUrl">;
 }
+
+/** Who serves pictures: this server; the store, to which this server redirects; or the store at once. */
+export type UrlMode = "proxy" | "redirect" | "presigned";
 
 /** The addresses of pictures as they leave the process. */
 export class ImageUrls {
@@ -17,6 +23,26 @@ export class ImageUrls {
 
   constructor(options: ImageUrlsOptions) {
     this.#options = options;
+  }
+
+  /** Of a stored picture, as results and lists tell it. */
+  async toStoredUrl(record: ImageRecord, expiresAtMs: number | undefined): Promise<string> {
+    const direct = this.#options.mode === "presigned" ? await this.#createDirectUrl(record, expiresAtMs) : undefined;
+    return direct?.url ?? this.toUrl(record.image_id, expiresAtMs);
+  }
+
+  /** Where a client is sent that asks this server; `undefined` when this server answers itself. */
+  async toRedirectUrl(record: ImageRecord, expiresAtMs: number | undefined): Promise<DirectUrl | undefined> {
+    return this.#options.mode === "proxy" ? undefined : this.#createDirectUrl(record, expiresAtMs);
+  }
+
+  get isProxy(): boolean {
+    return this.#options.mode === "proxy";
+  }
+
+  async #createDirectUrl(record: ImageRecord, expiresAtMs = Infinity): Promise<DirectUrl | undefined> {
+    const { storage, expirySeconds, clock } = this.#options;
+    return storage.createDirectUrl(record, Math.min(expirySeconds, (expiresAtMs - clock.nowMs()) / 1000));
   }
 
   /** Holds no longer than the picture, which `undefined` says has no end. */

@@ -41,6 +41,12 @@ export interface OpenImage {
   close(): void;
 }
 
+/** An address that opens one picture to whoever has it. */
+export interface DirectUrl {
+  readonly url: string;
+  readonly expiresAtMs: number;
+}
+
 export interface FindImagesQuery {
   /** Literal prefix of the id; characters outside an id's alphabet match nothing. */
   readonly prefix?: string;
@@ -187,6 +193,18 @@ export abstract class AbstractStorage implements AsyncDisposable {
   async openImage(imageId: string, options?: OperationOptions): Promise<OpenImage | undefined> {
     const image = await this.readImage(imageId, options);
     return image && toOpenImage(image);
+  }
+
+  /**
+   * Where a client gets the stored picture of this record from the store itself, for at most so many seconds;
+   * `undefined` where a store cannot do that.
+   */
+  async createDirectUrl(
+    _record: ImageRecord,
+    _maxSeconds: number,
+    _options?: OperationOptions,
+  ): Promise<DirectUrl | undefined> {
+    return undefined;
   }
 
   /** True when the store knows without waiting that it has no such picture; false says nothing. */

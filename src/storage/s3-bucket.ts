@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import type { LifecycleRule } from "@aws-sdk/client-s3";
 import type { Logger } from "../logging/logger.ts";
 import type { FailedOperation } from "./file-errors.ts";
+import { presignS3Get, toObjectUrl } from "./s3-presign.ts";
 import { S3Body } from "./s3-body.ts";
 import { loadS3, type LoadedS3, type S3ClientOptions, type S3Credentials } from "./s3-client.ts";
 import { toS3Failure, toS3StorageError } from "./s3-errors.ts";
@@ -25,6 +26,17 @@ export interface OpenObject extends BucketObject {
   read(into: Uint8Array, position: number): Promise<number>;
   /** Frees the connection. */
   close(): void;
+}
+
+export interface PresignRequest {
+  readonly nowMs: number;
+  readonly maxSeconds: number;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+export interface PresignedUrl {
+  readonly url: string;
+  readonly expiresSeconds: number;
 }
 
 export interface PutOptions {
@@ -60,11 +72,15 @@ export interface KeyPage {
 
 export interface BucketOptions extends S3ClientOptions {
   readonly bucket: string;
+  /** Where clients reach the store; default: AWS. */
+  readonly publicEndpointUrl?: string | undefined;
   /** For one call with its retries. */
   readonly timeoutMs: number;
   readonly logger: Logger;
 }
 
+/** The most that Signature Version 4 allows. */
+const MAX_PRESIGNED_SECONDS = 604_800;
 /** As many keys as one DeleteObjects takes, and as one listing gives. */
 export const MAX_KEYS = 1000;
 /** The SDK repeats a request, but not the reading of a body that breaks off. */
@@ -161,6 +177,21 @@ export class S3Bucket {
       read: async (into, position) => this.#run(call, async (_loaded, signal) => body.read(into, position, signal)),
       close: () => body.close(),
     };
+  }
+
+  /** An address for a client's own GET, which ends no later than our credentials; `undefined` when they have ended. */
+  async presign(key: string, call: BucketCall, options: PresignRequest): Promise<PresignedUrl | undefined> {
+    return this.#run(call, async ({ client }) => {
+      const { bucket, regionName: region, publicEndpointUrl: endpointUrl } = this.#options;
+      const credentials = await client.config.credentials();
+      const { nowMs, parameters, maxSeconds } = options;
+      const leftSeconds = credentials.expiration ? (credentials.expiration.getTime() - nowMs) / 1000 : Infinity;
+      const expiresSeconds = Math.floor(Math.min(maxSeconds, leftSeconds, MAX_PRESIGNED_SECONDS));
+      if (expiresSeconds < 1) return undefined;
+      const url = toObjectUrl({ bucket, key, region, endpointUrl });
+      const signed = presignS3Get({ url, region, credentials, nowMs, expiresSeconds, parameters });
+      return { url: signed, expiresSeconds };
+    });
   }
 
   /** What is known of an object without its body, or `undefined`. */

@@ -10,6 +10,7 @@ import { getLogger } from "../logging/logger.ts";
 import {
   AbstractStorage,
   type AbstractStorageOptions,
+  type DirectUrl,
   type FindImagesQuery,
   type ImagePage,
   type ImageRecord,
@@ -41,6 +42,8 @@ export interface S3StorageOptions extends AbstractStorageOptions {
   readonly prefix?: string;
   /** Of a server other than AWS; its keys are addressed by path. */
   readonly endpointUrl?: string;
+  /** Where clients reach the store; default `endpointUrl`. */
+  readonly publicEndpointUrl?: string;
   /** Without keys, the default credential chain is asked (environment, profiles, IRSA, IMDS). */
   readonly accessKeyId?: string;
   readonly secretAccessKey?: Secret | string;
@@ -86,6 +89,7 @@ export class S3Storage extends AbstractStorage {
     this.#bucket = new S3Bucket({
       bucket: options.bucket,
       endpointUrl: options.endpointUrl,
+      publicEndpointUrl: options.publicEndpointUrl ?? options.endpointUrl,
       regionName: options.regionName ?? "us-east-1",
       credentials: toCredentials(options),
       timeoutMs,
@@ -186,6 +190,26 @@ export class S3Storage extends AbstractStorage {
       },
       close: () => object.close(),
     };
+  }
+
+  override async createDirectUrl(
+    { image_id: imageId, format, kept }: ImageRecord,
+    maxSeconds: number,
+    { signal }: OperationOptions = {},
+  ): Promise<DirectUrl | undefined> {
+    const parsed = parseImageId(imageId);
+    if (parsed?.kind !== "current") return undefined;
+    const call: BucketCall = { operation: "storage_read_failed", message: `Cannot address "${parsed.id}"`, signal };
+    const key = this.#records.keysOf({ isKept: kept === true }).toImageKey(parsed.id);
+    const presigned = await this.#bucket.presign(key, call, {
+      nowMs: systemClock.nowMs() - this.#skewMs, // as the store sees it
+      maxSeconds,
+      parameters: {
+        "response-cache-control": `private, max-age=${Math.floor(maxSeconds)}, immutable`,
+        "response-content-disposition": `inline; filename="${parsed.id}.${IMAGE_FORMATS[format].extension}"`,
+      },
+    });
+    return presigned && { url: presigned.url, expiresAtMs: this.#clock.nowMs() + presigned.expiresSeconds * 1000 };
   }
 
   override async readRecord(imageId: string, { signal }: OperationOptions = {}): Promise<ImageRecord | undefined> {

@@ -103,8 +103,12 @@ export async function startFakeS3Server(options: FakeS3ServerOptions = {}): Prom
       incoming.socket.destroy();
       return;
     }
-    const [, signer = ""] = /^AWS4-HMAC-SHA256 Credential=([^/]+)\//.exec(incoming.headers.authorization ?? "") ?? [];
-    const isKnown = signer === accessKeyId && incoming.headers["x-amz-security-token"] === options.sessionToken;
+    const { signer, sessionToken, expiresAtMs } = readSignature(incoming, request.query);
+    if (expiresAtMs < clock.nowMs()) {
+      respond(outgoing, request, toErrorResponse(403, "AccessDenied"));
+      return;
+    }
+    const isKnown = signer === accessKeyId && sessionToken === options.sessionToken;
     const response = isKnown ? answer(request, state) : toErrorResponse(403, "InvalidAccessKeyId", signer);
     if (fault === undefined) respond(outgoing, request, response);
     else if (fault.kind === "reset") incoming.socket.destroy();
@@ -154,6 +158,21 @@ async function parseRequest(incoming: IncomingMessage): Promise<FakeS3Request> {
   );
   const operation = toOperation(incoming, key, url.searchParams);
   return { operation, bucket, key, query: url.searchParams, headers, body: await buffer(incoming) };
+}
+
+/** Who says to have signed the request, in its header or, presigned, in its query; signatures are not computed. */
+function readSignature(incoming: IncomingMessage, query: URLSearchParams) {
+  const header = incoming.headers["x-amz-security-token"];
+  const [, signer = ""] = /^AWS4-HMAC-SHA256 Credential=([^/]+)\//.exec(incoming.headers.authorization ?? "") ?? [];
+  const credential = query.get("X-Amz-Credential");
+  if (credential === null) return { signer, sessionToken: header?.toString(), expiresAtMs: Infinity };
+  const time = (query.get("X-Amz-Date") ?? "").replace(/^(....)(..)(..T..)(..)/, "$1-$2-$3:$4:");
+  const expiresAtMs = Date.parse(time) + Number(query.get("X-Amz-Expires")) * 1000;
+  return {
+    signer: credential.split("/")[0] ?? "",
+    sessionToken: query.get("X-Amz-Security-Token") ?? undefined,
+    expiresAtMs,
+  };
 }
 
 function toOperation({ method = "", headers }: IncomingMessage, key: string, query: URLSearchParams): FakeS3Operation {
