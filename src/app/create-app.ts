@@ -1,4 +1,5 @@
 import type { RequestListener } from "node:http";
+import { AuditLog } from "../access/audit-log.ts";
 import { CleanupTask } from "../cleanup/cleanup-task.ts";
 import type { Settings } from "../config/settings.ts";
 import { systemClock } from "../core/clock.ts";
@@ -7,6 +8,7 @@ import { UrlSigner } from "../core/url-signer.ts";
 import type { ListenAddress } from "../http/base-url.ts";
 import { createHttpServer, type HttpServer } from "../http/http-server.ts";
 import { DOORS } from "../http/route-table.ts";
+import { createMetricsServer } from "../http/metrics-server.ts";
 import { ImageService } from "../images/image-service.ts";
 import { PictureConverter } from "../images/picture-converter.ts";
 import { PreviewMaker } from "../images/preview.ts";
@@ -26,6 +28,7 @@ import type { AbstractStorage } from "../storage/abstract-storage.ts";
 import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { createPrometheusMetrics } from "../telemetry/metrics.ts";
+import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
 import { createAccessPolicy } from "./create-access-policy.ts";
 import { createCallLimits } from "./create-call-limits.ts";
 import { createGenerator, type Generator } from "./create-generator.ts";
@@ -38,6 +41,8 @@ export interface AppOptions {
    * knows the port beforehand. Default: only when `listen()` is called, and only on the wanted port.
    */
   readonly listenOnDemand?: boolean;
+  /** Where calls are reported; closed by the caller. Default: nowhere, but the caller's trace context is handed on. */
+  readonly tracing?: Tracing;
   /** Parts that replace those of the settings; the app closes them as its own. */
   readonly overrides?: AppOverrides;
 }
@@ -82,7 +87,8 @@ const logger = getLogger("app");
  * @throws {ConfigurationError} `configuration_invalid`
  */
 export function createApp(settings: Settings, options: AppOptions): App {
-  const { version, overrides = {} } = options;
+  const { version, overrides = {}, tracing = new PassThroughTracing() } = options;
+  const { metricsPort, logsAccess, drainDelaySeconds } = settings.operation;
   const storage = overrides.storage ?? createStorage(settings.storage, () => http.baseUrl());
   const jobRecords =
     overrides.jobRecords ?? (overrides.storage ? new MemoryJobRecords() : createJobRecords(settings.storage));
@@ -104,6 +110,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
   const limits = createCallLimits(settings);
   const { signingKeys, expirySeconds: urlExpirySeconds } = settings.urls;
   const urlSigner = signingKeys.length === 0 ? undefined : new UrlSigner(signingKeys);
+  const audit = new AuditLog(settings.operation.auditLog);
   const images = new ImageService({
     storage,
     generator: generator.images,
@@ -117,6 +124,8 @@ export function createApp(settings: Settings, options: AppOptions): App {
     urlMode: settings.urls.mode,
     urlSigner,
     urlExpirySeconds,
+    audit,
+    tracing,
     metrics,
     ...(options.listenOnDemand && { ensureServing: async () => void (await listen()) }),
   });
@@ -149,6 +158,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
   const mcp = createMcpHttpHandler({
     build: buildMcpServer,
     maxSessions: settings.mcp.maxSessions,
+    tracing,
     sessionIdleSeconds: settings.mcp.sessionIdleSeconds,
     slowTools: features.flatMap(({ slowTools = [] }) => slowTools),
     toolScopes: Object.assign({}, ...features.map(({ toolScopes = {} }) => toolScopes)),
@@ -168,7 +178,9 @@ export function createApp(settings: Settings, options: AppOptions): App {
     issuer: auth.mode === "oauth" ? auth.issuer : undefined,
     trustedProxies,
     metrics,
-    metricsPrinter: metrics,
+    ...(metricsPort === undefined && { metricsPrinter: metrics }),
+    audit,
+    logsAccess,
     service: { name: settings.service.name, version },
     modelName: () => generator.modelName(),
     doors: DOORS.filter((door) => (door === "openai" ? settings.http.openaiApi : settings.http.a1111Api)),
@@ -184,9 +196,15 @@ export function createApp(settings: Settings, options: AppOptions): App {
     allowedOrigins: settings.http.allowedOrigins,
   });
 
+  const metricsServer = createMetricsServer(metrics);
+
   let listening: Promise<string> | undefined;
   const start = async (): Promise<string> => {
     await listenOn(http, settings.http, options.listenOnDemand ?? false);
+    if (metricsPort !== undefined) {
+      const { port } = await listenOn(metricsServer, { host: settings.http.host, port: metricsPort }, false);
+      logger.info("metrics_served", { port });
+    }
     cleanup.start();
     return http.baseUrl();
   };
@@ -200,9 +218,15 @@ export function createApp(settings: Settings, options: AppOptions): App {
   let closing: Promise<void> | undefined;
   const shutDown = async (): Promise<void> => {
     await listening?.catch(() => undefined);
+    if (listening !== undefined && drainDelaySeconds > 0) {
+      http.retire();
+      logger.info("server_retiring", { seconds: drainDelaySeconds });
+      await systemClock.sleep(drainDelaySeconds * 1000);
+    }
     await finishWork({ images, mcp, http }, settings.http.shutdownTimeoutSeconds * 1000);
     stopNews();
     await cleanup.stop();
+    await metricsServer.close();
     await limits.close();
     await generator.close();
     await jobRecords.close();
@@ -249,14 +273,15 @@ async function once(signal: AbortSignal): Promise<void> {
   return promise;
 }
 
-async function listenOn(http: HttpServer, { host, port }: ListenAddress, anyPort: boolean): Promise<void> {
+async function listenOn(
+  server: Pick<HttpServer, "listen">,
+  { host, port }: ListenAddress,
+  anyPort: boolean,
+): Promise<ListenAddress> {
   try {
-    await http.listen({ host, port });
+    return await server.listen({ host, port });
   } catch (error) {
-    if (anyPort && isErrno(error, "EADDRINUSE")) {
-      await http.listen({ host, port: 0 });
-      return;
-    }
+    if (anyPort && isErrno(error, "EADDRINUSE")) return server.listen({ host, port: 0 });
     throw new ConfigurationError("configuration_invalid", `Cannot listen on ${host}, port ${port}: ${reason(error)}`, {
       cause: error,
     });

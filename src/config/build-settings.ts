@@ -102,6 +102,12 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       redisUrl: toSecret(read("REDIS_URL")),
       onRedisFailure: read("LIMITS_ON_REDIS_FAILURE"),
     },
+    operation: {
+      metricsPort: read("METRICS_PORT"),
+      logsAccess: read("ACCESS_LOG") === "true",
+      auditLog: read("AUDIT_LOG"),
+      drainDelaySeconds: read("DRAIN_DELAY"),
+    },
     storage: toStorage(read),
     kserve: {
       endpoint: toEndpoint(read("KSERVE_ENDPOINT")),

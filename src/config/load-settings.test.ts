@@ -67,6 +67,7 @@ describe("parseSettings()", () => {
         redisUrl: undefined,
         onRedisFailure: "local",
       },
+      operation: { metricsPort: undefined, logsAccess: false, auditLog: "off", drainDelaySeconds: 0 },
       kserve: {
         endpoint: undefined,
         modelName: undefined,
@@ -146,6 +147,10 @@ describe("parseSettings()", () => {
       LIMIT_JOBS_AT_ONCE: "3",
       REDIS_URL: "rediss://:p4ss@redis:6379/1",
       LIMITS_ON_REDIS_FAILURE: "refuse",
+      METRICS_PORT: "9464",
+      ACCESS_LOG: "true",
+      AUDIT_LOG: "prompts",
+      DRAIN_DELAY: "5",
       STORAGE_BACKEND: "s3",
       STORAGE_PATH: "pictures here",
       S3_BUCKET: "bucket.one",

@@ -1,6 +1,7 @@
 import { DEFAULT_MODEL_NAME, type LogLevel, type ModelProfileName } from "./settings.ts";
 import { ACCESS_SETTINGS } from "./access-settings.ts";
 
+import { OPERATION_SETTINGS } from "./operation-settings.ts";
 import { headerMap, hostHeader, parameterMap, parameterNames, serverName, yesOrNo } from "./endpoint-kinds.ts";
 import {
   choice,
@@ -25,6 +26,7 @@ export const SETTING_GROUPS = [
   "HTTP",
   "Access",
   "Limits",
+  "Operation",
   "Storage",
   "S3",
   "Model server",
@@ -141,6 +143,7 @@ export const SETTINGS_TABLE = {
     default: "30",
   },
   ...ACCESS_SETTINGS,
+  ...OPERATION_SETTINGS,
   STORAGE_BACKEND: {
     group: "Storage",
     description: "Where pictures are kept: in a folder, or in an S3 bucket.",

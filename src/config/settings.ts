@@ -188,6 +188,15 @@ export interface AccessSettings {
   readonly trustedProxies: readonly string[];
 }
 
+export interface OperationSettings {
+  /** `undefined`: `/metrics` is on the port of the server. */
+  readonly metricsPort: number | undefined;
+  readonly logsAccess: boolean;
+  readonly auditLog: "off" | "on" | "prompts";
+  /** Between SIGTERM and the end of taking work. */
+  readonly drainDelaySeconds: number;
+}
+
 /** How many jobs one client may begin; `undefined`: any number. */
 export interface LimitSettings {
   readonly perMinute: number | undefined;
@@ -204,6 +213,7 @@ export interface Settings {
   readonly http: HttpSettings;
   readonly access: AccessSettings;
   readonly limits: LimitSettings;
+  readonly operation: OperationSettings;
   readonly storage: StorageSettings;
   readonly kserve: KServeSettings;
   readonly mcp: McpSettings;

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { AccessPolicy } from "../access/access-policy.ts";
+import { AuditLog } from "../access/audit-log.ts";
 import { ClientAddress } from "../access/client-address.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import type { UrlSigner } from "../core/url-signer.ts";
@@ -32,6 +33,10 @@ export interface HttpServerOptions extends GuardSettings {
   readonly policy?: AccessPolicy;
   /** With one, pictures are given to whoever has their signed address. */
   readonly urlSigner?: UrlSigner | undefined;
+  /** Where it is told who viewed what. Default: nowhere. */
+  readonly audit?: AuditLog;
+  /** Whether every request is a line of the log at the level INFO. */
+  readonly logsAccess?: boolean;
   /** Who gives out access tokens, for clients that have none. */
   readonly issuer?: string | undefined;
   /** Whose `X-Forwarded-For` is believed. Default: nobody's. */
@@ -68,6 +73,8 @@ export interface HttpServer extends AsyncDisposable {
   listen(address: ListenAddress): Promise<ListenAddress>;
   /** The base of our URLs; known before listening only when there is a public one. */
   baseUrl(): string;
+  /** From now on `/readyz` says no, and everything else goes on: for load balancers to notice. */
+  retire(): void;
   /** From now on `/readyz` says no, and every answer ends its connection. Work goes on. */
   drain(): void;
   /** Takes no more connections, waits for answers that are being made, and closes. Safe to call twice. */
@@ -121,6 +128,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     guard: new RequestGuard(options),
     router: new Router(doors),
     policy,
+    audit: options.audit ?? new AuditLog(),
+    logsAccess: options.logsAccess ?? false,
     clientAddress: new ClientAddress(options.trustedProxies ?? []),
     resourceMetadataUrl: () => (issuer === undefined ? undefined : toResourceMetadataUrl(baseUrl())),
     access,
@@ -206,6 +215,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return lastAddress;
     },
     baseUrl,
+    retire: () => state.retire(),
     drain: () => state.drain(),
     close,
     [Symbol.asyncDispose]: async () => close(),

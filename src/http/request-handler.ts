@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { lackOf, type AccessPolicy } from "../access/access-policy.ts";
 import { BASIC_CHALLENGE, toChallenge } from "../access/challenge.ts";
+import type { AuditLog } from "../access/audit-log.ts";
 import type { ClientAddress } from "../access/client-address.ts";
 import { toCaller, UNNAMED, type Caller, type Principal } from "../access/principal.ts";
 import { MCPImageError, toMcpImageError, type ErrorCode } from "../core/errors.ts";
@@ -42,6 +43,8 @@ export type McpHandler = (
 export interface RequestHandlerOptions {
   readonly guard: RequestGuard;
   readonly policy: AccessPolicy;
+  readonly audit: AuditLog;
+  readonly logsAccess: boolean;
   readonly clientAddress: ClientAddress;
   /** Where a client learns how to get a token; `undefined` where tokens are not got but given. */
   readonly resourceMetadataUrl: () => string | undefined;
@@ -87,13 +90,13 @@ class RequestHandler {
     const refusal = this.#check(exchange, authority);
     if (refusal !== undefined) {
       exchange.send(toErrorAnswer(new MCPImageError(refusal, "The request is refused")));
-      logEnd(exchange, path);
+      this.#end(exchange, path);
       return;
     }
     const localPath = stripBasePath(path, this.#options.basePath);
     const picture = isRead(exchange) ? toPictureName(path, localPath) : undefined;
     if (picture !== undefined && this.#serveAtOnce(exchange, picture, query)) {
-      logEnd(exchange, path);
+      this.#end(exchange, path, picture);
       return;
     }
     void withLogFields({ request_id: exchange.requestId }, async () => {
@@ -103,7 +106,7 @@ class RequestHandler {
         logger.error("answer_failed", { error });
         response.destroy();
       }
-      logEnd(exchange, path);
+      this.#end(exchange, path, picture);
     });
   }
 
@@ -131,6 +134,16 @@ class RequestHandler {
     const principal = await policy.authenticate(exchange.headers.authorization);
     exchange.caller = toCaller(principal, exchange.caller.limitId);
     if (access !== "signed_in") policy.require(principal, access);
+  }
+
+  /** What is told of a request that was answered; never its query and headers. */
+  #end({ method, response, requestId, caller }: Exchange, path: string, picture?: PictureName): void {
+    const { audit, logsAccess } = this.#options;
+    const { statusCode: status } = response;
+    const level = logsAccess ? "info" : "debug";
+    logger[level]("request_answered", { request_id: requestId, method, path, status, client: caller.limitId });
+    const isView = picture !== undefined && (status === 200 || status === 206 || status === 304);
+    if (isView) audit.record({ action: "view", caller, imageId: picture.imageId });
   }
 
   #check(exchange: Exchange, authority: string | undefined): ErrorCode | undefined {
@@ -262,8 +275,4 @@ function toOptionsAnswer({ headers, allowedOrigin }: Exchange, matched: MatchedP
   const isPreflight = allowedOrigin !== undefined && headers["access-control-request-method"] !== undefined;
   const preflight = isPreflight ? toPreflightHeaders(matched.methods) : [];
   return { status: 204, contentType: "", body: "", headers: [...toAllow(matched), ...preflight] };
-}
-
-function logEnd({ method, response, requestId }: Exchange, path: string): void {
-  logger.debug("request_answered", { request_id: requestId, method, path, status: response.statusCode });
 }

@@ -60,7 +60,7 @@ export interface RouteHandlersOptions {
   /** What the one model is called. */
   readonly modelName: () => string;
   readonly doors: readonly Door[];
-  readonly state: Pick<ServerState, "isDraining" | "onDrain">;
+  readonly state: Pick<ServerState, "isRetiring" | "isDraining" | "onDrain">;
   readonly clock: Clock;
   readonly baseUrl: () => string;
   /** Where links of our pages begin: what a proxy may have cut off. */
@@ -151,7 +151,7 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
     getLiveness: () => toJsonAnswer({ status: "alive" }),
     getReadiness: async () => {
       const report = await health.getReport();
-      const status = state.isDraining ? "draining" : report.storage === "healthy" ? "ready" : "storage_unhealthy";
+      const status = state.isRetiring ? "draining" : report.storage === "healthy" ? "ready" : "storage_unhealthy";
       return toJsonAnswer({ status, ...report }, status === "ready" ? 200 : 503);
     },
     getMetrics: async () => {

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 /** What requests must know of the server that they came to. */
 export class ServerState {
   #isDraining = false;
+  #isRetiring = false;
   /** Answers that somebody else writes, at a time that we do not choose. */
   readonly #foreign = new Set<ServerResponse>();
   readonly #drainListeners = new Set<() => void>();
@@ -11,6 +12,15 @@ export class ServerState {
   /** True from the moment the server began to shut down: answers then end their connection. */
   get isDraining(): boolean {
     return this.#isDraining;
+  }
+
+  /** True from the moment that nobody should send clients here any more, though work is still taken. */
+  get isRetiring(): boolean {
+    return this.#isRetiring || this.#isDraining;
+  }
+
+  retire(): void {
+    this.#isRetiring = true;
   }
 
   drain(): void {

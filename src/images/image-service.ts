@@ -1,4 +1,5 @@
 import { AccessPolicy } from "../access/access-policy.ts";
+import { AuditLog } from "../access/audit-log.ts";
 import type { CallLimits } from "../access/call-limits.ts";
 import type { Caller } from "../access/principal.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
@@ -21,6 +22,7 @@ import type {
 import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
 import { ImageChanges } from "./image-changes.ts";
 import type { GenerateImageResponse } from "./image-job.ts";
 import { ImageUrls, type UrlMode } from "./image-urls.ts";
@@ -54,6 +56,9 @@ export interface ImageServiceOptions {
   readonly policy?: AccessPolicy;
   /** How many jobs a caller may begin. Default: any number. */
   readonly limits?: CallLimits;
+  /** Where it is told who did what. Default: nowhere. */
+  readonly audit?: AuditLog;
+  readonly tracing?: Tracing;
   readonly metrics?: Metrics;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -91,6 +96,7 @@ export class ImageService {
   readonly #urls: ImageUrls;
   readonly #ensureServing: () => Promise<void>;
   readonly #policy: AccessPolicy;
+  readonly #audit: AuditLog;
   readonly #clock: Clock;
   readonly #jobs: ImageJobs;
   readonly #changes = new ImageChanges();
@@ -100,6 +106,7 @@ export class ImageService {
     this.ttlSeconds = options.ttlSeconds;
     this.#ensureServing = options.ensureServing ?? (async () => undefined);
     this.#policy = options.policy ?? new AccessPolicy();
+    this.#audit = options.audit ?? new AuditLog();
     this.#clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom;
     this.#urls = new ImageUrls({
@@ -116,6 +123,7 @@ export class ImageService {
       queue: options.queue,
       jobTimeoutMs: (options.jobTimeoutSeconds ?? DEFAULT_JOB_TIMEOUT_SECONDS) * 1000,
       metrics: options.metrics ?? noMetrics,
+      tracing: options.tracing ?? new PassThroughTracing(),
       clock: this.#clock,
       random,
       embedsPrompt: options.embedsPrompt ?? true,
@@ -146,7 +154,7 @@ export class ImageService {
 
   /** The pictures as this caller may see and change them: for everything that acts for somebody outside. */
   for(caller: Caller): OwnedImages {
-    return new OwnedImages({ images: this, policy: this.#policy, caller });
+    return new OwnedImages({ images: this, policy: this.#policy, audit: this.#audit, caller });
   }
 
   /** What this process does to pictures. */
@@ -170,7 +178,10 @@ export class ImageService {
     if (options.caller) this.#policy.require(options.caller.principal, "images:generate");
     if (this.#jobs.isDraining) throw new MCPImageError("shutting_down", "Cannot start a job: the server shuts down");
     await this.#ensureServing();
-    return this.#jobs.generate(request, options);
+    const response = await this.#jobs.generate(request, options);
+    const { caller } = options;
+    if (caller) this.#audit.record({ action: "generate", caller, imageId: response.image_id, prompt: request.prompt });
+    return response;
   }
 
   /**

@@ -7,6 +7,7 @@ import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-i
 import { getLogger } from "../logging/logger.ts";
 import type { FairQueue, Lease } from "../queue/fair-queue.ts";
 import type { AbstractStorage, ImageRecord } from "../storage/abstract-storage.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { AbandonedJobs } from "./abandoned-jobs.ts";
 import { drawImage } from "./draw-image.ts";
@@ -19,6 +20,7 @@ export interface JobRunnerOptions {
   /** The longest that a job which was given up keeps its place. */
   readonly jobTimeoutMs: number;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly clock: Clock;
   readonly random: Random;
   /** Whether a picture tells its prompts. */
@@ -34,6 +36,15 @@ export interface JobOrder {
   /** Kept with the picture, beside what is known of its making. */
   readonly facts: JsonObject;
 }
+
+const GENERATION_SPAN = {
+  name: "generate_content",
+  attributes: {
+    "gen_ai.operation.name": "generate_content",
+    "gen_ai.provider.name": "kserve",
+    "gen_ai.output.type": "image",
+  },
+} as const;
 
 const logger = getLogger("images");
 
@@ -95,16 +106,19 @@ export class JobRunner {
     { signal, report }: JobControl,
     { waitedMs, ahead }: Lease,
   ): Promise<ImageRecord> {
-    const { storage, generator, metrics, clock, random } = this.#options;
+    const { storage, generator, metrics, tracing, clock, random } = this.#options;
     using _room = await storage.reserveRoom({ signal }); // before the model is asked: a drawn picture finds its place
     const startedAtMs = clock.monotonicMs();
-    const { imageData, release, metadata } = await drawImage(generator, request, {
-      random,
-      embedsPrompt: this.#options.embedsPrompt,
-      requestId: imageId,
-      signal,
-      onProgress: report,
-    });
+    const { imageData, release, metadata } = await tracing.send(GENERATION_SPAN, async (traceparent) =>
+      drawImage(generator, request, {
+        random,
+        embedsPrompt: this.#options.embedsPrompt,
+        requestId: imageId,
+        signal,
+        onProgress: report,
+        ...(traceparent !== undefined && { traceparent }),
+      }),
+    );
     report({ phase: "saving" });
     const { record, location } = await storage.storeImage(imageData, imageId, {
       ...metadata,

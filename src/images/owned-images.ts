@@ -1,4 +1,5 @@
 import type { AccessPolicy } from "../access/access-policy.ts";
+import type { AuditedAct, AuditLog } from "../access/audit-log.ts";
 import type { Caller, Principal } from "../access/principal.ts";
 import type { GenerateImageRequest } from "../kserve/generated-image.ts";
 import {
@@ -30,6 +31,7 @@ export interface OwnedImagesOptions {
     | "jobs"
   >;
   readonly policy: AccessPolicy;
+  readonly audit: AuditLog;
   readonly caller: Caller;
 }
 
@@ -43,11 +45,13 @@ const MAX_ROUNDS = 10;
 export class OwnedImages {
   readonly #images: OwnedImagesOptions["images"];
   readonly #policy: AccessPolicy;
+  readonly #audit: AuditLog;
   readonly #caller: Caller;
 
   constructor(options: OwnedImagesOptions) {
     this.#images = options.images;
     this.#policy = options.policy;
+    this.#audit = options.audit;
     this.#caller = options.caller;
   }
 
@@ -146,6 +150,7 @@ export class OwnedImages {
     const metadata = await this.#images.getMetadata(imageId, signal);
     if (metadata === undefined || !this.#policy.isOwn(this.#principal, ownerOf(metadata))) return undefined;
     const kept = await this.#images.keepImage(imageId, keep, signal);
+    if (kept) this.#record(keep ? "keep" : "release", imageId);
     return kept && this.#withoutOwner(kept);
   }
 
@@ -153,7 +158,13 @@ export class OwnedImages {
   async deleteImage(imageId: string): Promise<boolean> {
     this.#policy.require(this.#principal, "images:delete");
     if (!this.#policy.isOpen && !(await this.#isOwn(imageId))) return false;
-    return this.#images.deleteImage(imageId);
+    const deleted = await this.#images.deleteImage(imageId);
+    if (deleted) this.#record("delete", imageId);
+    return deleted;
+  }
+
+  #record(action: AuditedAct["action"], imageId: string): void {
+    this.#audit.record({ action, caller: this.#caller, imageId });
   }
 
   async #isOwn(imageId: string): Promise<boolean> {

@@ -12,9 +12,11 @@ import { isJsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { Scope } from "../core/scope.ts";
 import { getLogger } from "../logging/logger.ts";
+import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
 import { toJsonRpcProblem, toProblemOfCode } from "./json-rpc-problem.ts";
 import { McpSessions } from "./mcp-sessions.ts";
 import type { McpConnection, McpContext, McpServerBuilder } from "./mcp-tool.ts";
+import { toServedCall } from "./served-call.ts";
 import { readJsonBody } from "./read-json-body.ts";
 import { sendWebResponse, toWebRequest } from "./web-exchange.ts";
 
@@ -28,6 +30,8 @@ export interface McpHttpHandlerOptions {
   readonly maxBodyBytes?: number;
   /** What a caller needs for a tool, by its name. */
   readonly toolScopes?: Readonly<Record<string, Scope>>;
+  /** Makes calls visible. Default: nothing is recorded. */
+  readonly tracing?: Tracing;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -67,6 +71,7 @@ const logger = getLogger("mcp");
 
 export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHandler {
   const { clock = systemClock, random = systemRandom, maxBodyBytes = DEFAULT_MAX_BODY_BYTES } = options;
+  const tracing = options.tracing ?? new PassThroughTracing();
   const toolScopes = new Map(Object.entries(options.toolScopes ?? {}));
   const slowTools = new Set(options.slowTools);
   const callers = new WeakMap<Request, Caller>();
@@ -155,7 +160,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       }
     };
     if (!isCall(parsedBody)) return exchange();
-    const call = exchange();
+    const call = tracing.serve(toServedCall(req, parsedBody, toolScopes), exchange);
     calls.add(call);
     return call.finally(() => calls.delete(call));
   };
