@@ -160,6 +160,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     maxSessions: settings.mcp.maxSessions,
     tracing,
     sessionIdleSeconds: settings.mcp.sessionIdleSeconds,
+    adoptsSessions: settings.mcp.adoptsSessions,
     slowTools: features.flatMap(({ slowTools = [] }) => slowTools),
     toolScopes: Object.assign({}, ...features.map(({ toolScopes = {} }) => toolScopes)),
   });

@@ -132,6 +132,7 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
     mcp: {
       maxSessions: read("MCP_MAX_SESSIONS"),
       sessionIdleSeconds: read("MCP_SESSION_IDLE_TIMEOUT"),
+      adoptsSessions: read("MCP_ADOPT_SESSIONS") === "true",
       preview: read("MCP_PREVIEW"),
       hasResourceLink: read("MCP_RESOURCE_LINK"),
       maxWaitSeconds: read("MAX_WAIT"),

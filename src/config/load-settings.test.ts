@@ -101,6 +101,7 @@ describe("parseSettings()", () => {
       mcp: {
         maxSessions: 1000,
         sessionIdleSeconds: 1800,
+        adoptsSessions: false,
         preview: "off",
         hasResourceLink: true,
         maxWaitSeconds: 40,
@@ -200,6 +201,7 @@ describe("parseSettings()", () => {
       MAX_WAIT: "3",
       MAX_WAIT_WITH_PROGRESS: "never",
       MCP_SESSION_IDLE_TIMEOUT: "2",
+      MCP_ADOPT_SESSIONS: "true",
       ENGINE_EXECUTOR: "native",
       ENGINE_THREADS: "2",
       ENGINE_MEMORY_LIMIT: "512",
@@ -284,6 +286,7 @@ describe("parseSettings()", () => {
     assert.deepEqual(settings.mcp, {
       maxSessions: 1,
       sessionIdleSeconds: 2,
+      adoptsSessions: true,
       preview: "thumb",
       hasResourceLink: false,
       maxWaitSeconds: 3,

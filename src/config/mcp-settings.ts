@@ -18,6 +18,13 @@ export const MCP_SETTINGS = {
     kind: integer({ min: 1, max: DAY_SECONDS }),
     default: "1800",
   },
+  MCP_ADOPT_SESSIONS: {
+    group: "MCP",
+    description:
+      "Whether a replica goes on with a session that another one began: for several replicas behind a load balancer that does not keep a client on one.",
+    kind: choice(["true", "false"]),
+    default: "false",
+  },
   MCP_PREVIEW: {
     group: "MCP",
     description:

@@ -127,6 +127,8 @@ export interface KServeSettings {
 export interface McpSettings {
   readonly maxSessions: number;
   readonly sessionIdleSeconds: number;
+  /** Go on with sessions that other replicas began. */
+  readonly adoptsSessions: boolean;
   /** What of a picture a result carries beside its URL. */
   readonly preview: "off" | "thumb" | "full";
   readonly hasResourceLink: boolean;

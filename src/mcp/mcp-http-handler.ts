@@ -24,6 +24,8 @@ export interface McpHttpHandlerOptions {
   readonly build: McpServerBuilder;
   readonly maxSessions: number;
   readonly sessionIdleSeconds: number;
+  /** Go on with sessions that other replicas began. Default: they are not found. */
+  readonly adoptsSessions?: boolean;
   /** Tools that answer over an event stream from the start, so that a client hears from us while it waits. */
   readonly slowTools?: readonly string[];
   /** Default: 1 MiB. */
@@ -110,6 +112,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     build,
     maxSessions: options.maxSessions,
     idleSeconds: options.sessionIdleSeconds,
+    adopts: options.adoptsSessions,
     keepAliveMs: KEEP_ALIVE_MS,
     callerOf,
     mayManage: ({ http }) => http?.req !== undefined && managers.has(http.req),

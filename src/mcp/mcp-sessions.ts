@@ -15,6 +15,8 @@ export interface McpSessionsOptions {
   readonly maxSessions: number;
   readonly idleSeconds: number;
   readonly keepAliveMs: number;
+  /** Go on with sessions that other replicas began. Default: they are not found. */
+  readonly adopts?: boolean | undefined;
   /** Who sent the request that a handler of the SDK works on. */
   readonly callerOf: (context: McpContext) => Caller | undefined;
   readonly mayManage: (context: McpContext) => boolean;
@@ -42,6 +44,9 @@ export interface SessionAnswer {
 /** Without a place for a new session, the longest idle one gives way when it has been idle for this long. */
 const MIN_IDLE_TO_EVICT_MS = 60_000;
 const SESSION_ID_BYTES = 24;
+const SESSION_ID = /^[\w-]{32}$/;
+/** Of clients that do not say which they speak, as those before 2025-06-18 do not. */
+const DEFAULT_PROTOCOL_VERSION = "2025-03-26";
 
 const logger = getLogger("mcp");
 
@@ -54,6 +59,7 @@ export class McpSessions {
   readonly #idleMs: number;
   /** The longest unused first. */
   readonly #sessions = new Map<string, Session>();
+  readonly #adopting = new Map<string, Promise<Session>>();
 
   constructor(options: McpSessionsOptions) {
     this.#options = options;
@@ -69,7 +75,7 @@ export class McpSessions {
   async handle(request: Request, parsedBody: unknown, caller: Caller): Promise<SessionAnswer> {
     const sessionId = request.headers.get("mcp-session-id");
     if (sessionId !== null) {
-      const session = this.#find(sessionId);
+      const session = this.#find(sessionId) ?? (await this.#adopt(sessionId, request, caller));
       if (session !== undefined && session.principalId === caller.principal.id)
         return this.#exchange(session, request, parsedBody);
       return answer(toJsonRpcProblem(404, JSON_RPC_CODES.sessionNotFound, "Session not found", { body: parsedBody }));
@@ -91,8 +97,46 @@ export class McpSessions {
   }
 
   async #begin(request: Request, parsedBody: unknown, caller: Caller): Promise<SessionAnswer> {
-    const { build, clock, keepAliveMs, random, callerOf, mayManage } = this.#options;
-    const id = Buffer.from(random.bytes(SESSION_ID_BYTES)).toString("base64url");
+    const id = Buffer.from(this.#options.random.bytes(SESSION_ID_BYTES)).toString("base64url");
+    const session = await this.#open(id, caller);
+    const begun = await this.#exchange(session, request, parsedBody);
+    if (session.transport.sessionId === undefined) await this.#end(session);
+    return begun;
+  }
+
+  /** Goes on with a session that another replica began; whoever names its id first here is who it belongs to here. */
+  async #adopt(id: string, request: Request, caller: Caller): Promise<Session | undefined> {
+    if (this.#options.adopts !== true || !SESSION_ID.test(id)) return undefined;
+    let adopting = this.#adopting.get(id);
+    if (adopting === undefined) {
+      if (!this.#makeRoom()) return undefined;
+      adopting = this.#openInitialized(id, request, caller).finally(() => this.#adopting.delete(id));
+      this.#adopting.set(id, adopting);
+    }
+    return adopting;
+  }
+
+  /** A session as if its client had begun it here. */
+  async #openInitialized(id: string, request: Request, caller: Caller): Promise<Session> {
+    const session = await this.#open(id, caller);
+    const protocolVersion = request.headers.get("mcp-protocol-version") ?? DEFAULT_PROTOCOL_VERSION;
+    const clientInfo = { name: "unknown", version: "0" };
+    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+    const send = async (body: unknown, more: Record<string, string> = {}): Promise<void> => {
+      const message = new Request(request.url, { method: "POST", headers: { ...headers, ...more } });
+      const response = await session.transport.handleRequest(message, { parsedBody: body });
+      await response.text();
+    };
+    const params = { protocolVersion, capabilities: {}, clientInfo };
+    await send({ jsonrpc: "2.0", id: 0, method: "initialize", params });
+    const inSession = { "mcp-session-id": id, "mcp-protocol-version": protocolVersion };
+    await send({ jsonrpc: "2.0", method: "notifications/initialized" }, inSession);
+    logger.debug("mcp_session_adopted");
+    return session;
+  }
+
+  async #open(id: string, caller: Caller): Promise<Session> {
+    const { build, clock, keepAliveMs, callerOf, mayManage } = this.#options;
     const server = build({
       era: "legacy",
       isLasting: true,
@@ -116,9 +160,7 @@ export class McpSessions {
     // Counted before the first await, so that many at once cannot pass the limit.
     this.#sessions.set(id, session);
     await server.connect(transport);
-    const begun = await this.#exchange(session, request, parsedBody);
-    if (transport.sessionId === undefined) await this.#end(session);
-    return begun;
+    return session;
   }
 
   async #exchange(session: Session, request: Request, parsedBody: unknown): Promise<SessionAnswer> {
