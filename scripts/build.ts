@@ -3,6 +3,7 @@ import { chmodSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
 import { vendorOnnxruntime } from "./vendor-onnxruntime.ts";
+import { writeSbom } from "./write-sbom.ts";
 
 /** Builds `dist/`: the library by the compiler, the command by a bundler that splits what is loaded on first use. */
 const root = resolve(import.meta.dirname, "..");
@@ -53,3 +54,4 @@ await build({
 });
 chmodSync(resolve(root, "dist/cli/bin.js"), 0o755);
 vendorOnnxruntime(resolve(root, "dist/vendor/onnxruntime-web"));
+writeSbom(root, resolve(root, "dist/sbom.cdx.json"));

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { printEnvExample, printSettingsMarkdown } from "../src/config/print-settings.ts";
 import { printClientsMarkdown } from "./print-clients.ts";
 import { printErrorsMarkdown } from "./print-errors.ts";
+import { printKeptSettingsMarkdown, printRemediesMarkdown } from "./print-troubleshooting.ts";
 import { printRoutesMarkdown } from "./print-routes.ts";
 import { printToolsMarkdown } from "./print-tools.ts";
 
@@ -19,6 +20,8 @@ export const PRINTED_DOCUMENTS: readonly PrintedDocument[] = [
   { path: "docs/configuration.md", section: "settings", print: printSettingsMarkdown },
   { path: "docs/errors.md", section: "errors", print: printErrorsMarkdown },
   { path: "docs/http-api.md", section: "routes", print: printRoutesMarkdown },
+  { path: "docs/troubleshooting.md", section: "remedies", print: printRemediesMarkdown },
+  { path: "docs/migration.md", section: "kept-settings", print: printKeptSettingsMarkdown },
   { path: "docs/clients.md", section: "clients", print: printClientsMarkdown },
   { path: "docs/tools.md", section: "tools", print: printToolsMarkdown },
   { path: ".env.example", print: printEnvExample },

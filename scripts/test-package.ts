@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 /** Packs the package, installs it elsewhere without running any script, and drives what was installed. */
+const MAX_PACKAGES = 70;
+/** Beside the one that runs this: the oldest that is promised, and the newest line. */
+const OTHER_NODES = ["22.19.0", "26"];
+
 const root = resolve(import.meta.dirname, "..");
 const folder = mkdtempSync(join(tmpdir(), "mcp-image-server-package-"));
 const run = (command: string, args: readonly string[], cwd = folder): string =>
@@ -22,6 +26,7 @@ try {
   const { filename, size, files } = readPackReport(packed);
   assert.ok(files.some((path) => path === "models/scenes-v1/unet/model.onnx"));
   assert.ok(files.some((path) => path === "web/gallery/gallery.css"));
+  assert.ok(files.some((path) => path === "dist/sbom.cdx.json"));
   assert.ok(files.every((path) => !path.endsWith(".test.js")));
   console.log(`ok: ${filename} has ${files.length} files and ${(size / 1024 / 1024).toFixed(1)} MiB`);
 
@@ -30,6 +35,10 @@ try {
   const installed = join(folder, "node_modules/mcp-image-server");
   const command = join(folder, "node_modules/.bin/mcp-image-server");
   assert.ok(!existsSync(join(folder, "node_modules/onnxruntime-web")), "the runtime is part of the package");
+
+  const packages = run("npm", ["ls", "--all", "--omit=dev", "--parseable"]).trim().split("\n").length - 1;
+  assert.ok(packages <= MAX_PACKAGES, `${packages} packages`);
+  console.log(`ok: it needs ${packages} packages, itself included, and none of their scripts`);
 
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   assert.equal(run(process.execPath, [command, "--version"]).trim(), version);
@@ -53,21 +62,43 @@ try {
   assert.equal(run(process.execPath, ["use.js"]).trim(), "200 200 image/png true");
   console.log("ok: the library draws with the built-in engine");
 
+  await drawOverStdio(process.execPath, [command]);
+  console.log(`ok: the installed command draws over stdio, from ${installed.slice(folder.length + 1)}`);
+
+  const npx = run("npx", ["--no-install", "mcp-image-server", "--version"]).trim();
+  assert.equal(npx, version);
+  console.log("ok: npx finds the command");
+
+  for (const release of OTHER_NODES) {
+    const node = installNode(release);
+    await drawOverStdio(node, [command]);
+    console.log(`ok: it draws over stdio on Node ${run(node, ["--version"]).trim()}`);
+  }
+  console.log(`${7 + OTHER_NODES.length} passed, 0 failed`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** One picture through the command, as an MCP client starts it. */
+async function drawOverStdio(program: string, args: string[]): Promise<void> {
   const client = new Client({ name: "package-test", version: "1" });
   const env = { PATH: process.env["PATH"] ?? "", HOME: folder, PORT: "0" };
-  await client.connect(
-    new StdioClientTransport({ command: process.execPath, args: [command], env, cwd: folder, stderr: "ignore" }),
-  );
+  await client.connect(new StdioClientTransport({ command: program, args, env, cwd: folder, stderr: "ignore" }));
   const result = await client.callTool({
     name: "generate_image",
     arguments: { prompt: "a red circle", width: 64, height: 64, num_inference_steps: 1 },
   });
   assert.equal(result.isError, undefined, JSON.stringify(result.content));
   await client.close();
-  console.log(`ok: the installed command draws over stdio, from ${installed.slice(folder.length + 1)}`);
-  console.log("5 passed, 0 failed");
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+}
+
+/** npm has Node itself, as a package for each platform that needs no script. */
+function installNode(release: string): string {
+  const name = `node-${process.platform}-${process.arch}`;
+  const home = join(folder, `node-${release}`);
+  mkdirSync(home);
+  run("npm", ["install", "--prefix", home, "--ignore-scripts", "--no-audit", "--no-fund", `${name}@${release}`]);
+  return join(home, "node_modules", name, "bin/node");
 }
 
 function readPackReport(report: unknown): { filename: string; size: number; files: string[] } {
