@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
+import { AccessPolicy } from "../src/access/access-policy.ts";
 import { KServeError } from "../src/core/errors.ts";
 import { SteppedGenerator } from "../src/testing/image-service-bench.ts";
 import { parseJson, startServer, type HttpAnswer, type TestServer } from "./http-support.ts";
@@ -26,8 +27,11 @@ interface JobLine {
 }
 
 /** The stream of jobs, event by event. */
-async function watch(server: TestServer): Promise<{ next(): Promise<JobLine>; end(): void; ended: Promise<unknown> }> {
-  const outgoing = request({ host: "127.0.0.1", port: server.port, path: "/jobs/events" });
+async function watch(
+  server: TestServer,
+  headers: Record<string, string> = {},
+): Promise<{ next(): Promise<JobLine>; end(): void; ended: Promise<unknown> }> {
+  const outgoing = request({ host: "127.0.0.1", port: server.port, path: "/jobs/events", headers });
   outgoing.end();
   const [incoming] = await once(outgoing, "response");
   assert.equal(incoming.headers["content-type"], "text/event-stream");
@@ -175,4 +179,32 @@ test("a stream of jobs says every 15 seconds that it is still there", async () =
   await server.clock.advance(15_000);
   while (!text.includes(": still here")) await once(incoming, "data");
   outgoing.destroy();
+});
+
+test("callers who must say who they are see their own jobs alone, in the list and in the stream", async () => {
+  const verifier = {
+    verify: async (token: string) => ({
+      id: `key:${token}`,
+      scopes: new Set(["images:generate", "images:read"] as const),
+    }),
+  };
+  const policy = new AccessPolicy({ verifier });
+  const generator = new SteppedGenerator();
+  const gate = Promise.withResolvers<void>();
+  generator.gate = gate.promise;
+  await using server = await startServer({ generator, policy });
+  const as = (name: string): Record<string, string> => ({ ...JSON_TYPE, authorization: `Bearer ${name}` });
+  assert.equal((await server.get("/jobs/events")).status, 401);
+  const bobs = await watch(server, as("bob"));
+  assert.equal((await post(server, "/images/", { prompt: "of alice" }, as("alice"))).status, 202);
+  const answer = await post(server, "/images/", { prompt: "of bob" }, as("bob"));
+  const { image_id: imageId } = parseJson(answer) as { image_id: string };
+  assert.equal((await bobs.next()).image_id, imageId);
+  const listed = parseJson(await server.get("/jobs", as("bob"))) as JobLine[];
+  assert.deepEqual(
+    listed.map((job) => job.image_id),
+    [imageId],
+  );
+  gate.resolve();
+  bobs.end();
 });
