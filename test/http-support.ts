@@ -57,6 +57,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     queue: new FairQueue({ concurrency: 1, depth: 4, timeoutMs: 1_000, clock }),
     urlSigner: options.urlSigner,
     urlMode: options.urlMode ?? "proxy",
+    ...(options.policy && { policy: options.policy }),
     ttlSeconds: "ttlSeconds" in options ? options.ttlSeconds : 3_600,
   });
   const httpOptions: HttpServerOptions = {

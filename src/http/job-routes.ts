@@ -47,6 +47,8 @@ export class JobRoutes {
       throw new MCPImageError("too_many_watchers", "Too many streams of jobs are open");
     }
     const send = (text: string): void => {
+      // Between its end and its close a stream still hears of jobs.
+      if (response.writableEnded || response.destroyed) return;
       response.write(text);
       if (response.writableLength > MAX_BUFFERED_BYTES) response.destroy();
     };
