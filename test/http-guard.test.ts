@@ -213,7 +213,9 @@ for (const { name, rows, options } of CONFIGURATIONS) {
         const origin = originPattern?.replaceAll("PORT", String(server.port));
         const headers = { host, ...(origin !== undefined && { origin }) };
         for (const { method, path } of [...ROUTES, { method: "GET", path: "/unknown" }]) {
-          const answer = await server.call(method, path, headers);
+          // A stream of events has no end; its head says enough.
+          const isStream = path === "/jobs/events" && verdict === "passes";
+          const answer = await server.call(isStream ? "HEAD" : method, path, headers);
           if (verdict === "passes") {
             const isRefused = /"error":"(?:forbidden_|malformed_)/.test(answer.body.toString());
             assert.deepEqual({ method, path, isRefused }, { method, path, isRefused: false });
