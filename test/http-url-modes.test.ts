@@ -75,3 +75,16 @@ test("with IMAGE_URL_MODE=presigned lists and metadata carry the address in the 
   }
   assert.equal((await server.get(`/images/${id}`)).status, 302);
 });
+
+test("the gallery may show pictures of the bucket where that serves them, and of nobody else", async (t) => {
+  for (const mode of ["redirect", "presigned"] as const) {
+    const server = await startOnS3(t, mode);
+    const id = await server.save(PICTURE);
+    const { location = "" } = (await server.get(`/images/${id}`)).headers;
+    for (const path of ["/", `/gallery/${id}`]) {
+      const { headers } = await server.get(path, { accept: "text/html" });
+      const [, sources] = /img-src ([^;]+);/.exec(String(headers["content-security-policy"])) ?? [];
+      assert.equal(sources, `'self' ${new URL(location).origin}`);
+    }
+  }
+});

@@ -1,6 +1,5 @@
 import { DEFAULT_MODEL_NAME, type LogLevel, type ModelProfileName } from "./settings.ts";
 import { ACCESS_SETTINGS } from "./access-settings.ts";
-
 import { OPERATION_SETTINGS } from "./operation-settings.ts";
 import { headerMap, hostHeader, parameterMap, parameterNames, serverName, yesOrNo } from "./endpoint-kinds.ts";
 import {

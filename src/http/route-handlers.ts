@@ -47,7 +47,7 @@ export type RouteHandler = (request: RouteRequest) => Answer | undefined | Promi
 export type AnsweredRoute = Exclude<RouteName, "getImage" | "getThumbnail" | "postMcp" | "getMcp" | "deleteMcp">;
 
 export interface RouteHandlersOptions {
-  readonly images: Pick<ImageService, "for" | "cleanupExpired" | "ttlSeconds">;
+  readonly images: Pick<ImageService, "for" | "cleanupExpired" | "ttlSeconds" | "directOrigin">;
   readonly policy: AccessPolicy;
   /** Who gives out access tokens; `undefined` where nobody does. */
   readonly issuer: string | undefined;

@@ -152,6 +152,11 @@ export class ImageService {
     });
   }
 
+  /** Where pictures come from that this server does not serve itself; `undefined` when it serves them all. */
+  get directOrigin(): string | undefined {
+    return this.#urls.directOrigin;
+  }
+
   /** The pictures as this caller may see and change them: for everything that acts for somebody outside. */
   for(caller: Caller): OwnedImages {
     return new OwnedImages({ images: this, policy: this.#policy, audit: this.#audit, caller });

@@ -11,7 +11,7 @@ export interface ImageUrlsOptions {
   readonly expirySeconds: number;
   readonly clock: Clock;
   readonly mode: UrlMode;
-  readonly storage: Pick<AbstractStorage, "createDirectUrl">;
+  readonly storage: Pick<AbstractStorage, "createDirectUrl" | "directOrigin">;
 }
 
 /** Who serves pictures: this server; the store, to which this server redirects; or the store at once. */
@@ -34,6 +34,11 @@ export class ImageUrls {
   /** Where a client is sent that asks this server; `undefined` when this server answers itself. */
   async toRedirectUrl(record: ImageRecord, expiresAtMs: number | undefined): Promise<DirectUrl | undefined> {
     return this.#options.mode === "proxy" ? undefined : this.#createDirectUrl(record, expiresAtMs);
+  }
+
+  /** Where pictures come from that this server does not serve itself. */
+  get directOrigin(): string | undefined {
+    return this.isProxy ? undefined : this.#options.storage.directOrigin;
   }
 
   get isProxy(): boolean {

@@ -207,6 +207,11 @@ export abstract class AbstractStorage implements AsyncDisposable {
     return undefined;
   }
 
+  /** The origin of those addresses, which a page that shows pictures must allow; `undefined` where there are none. */
+  get directOrigin(): string | undefined {
+    return undefined;
+  }
+
   /** True when the store knows without waiting that it has no such picture; false says nothing. */
   isAbsent(_imageId: string): boolean {
     return false;

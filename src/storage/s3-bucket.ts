@@ -179,17 +179,28 @@ export class S3Bucket {
     };
   }
 
+  /** Where those addresses lead. */
+  get publicOrigin(): string {
+    return this.#toPublicUrl("").origin;
+  }
+
   /** An address for a client's own GET, which ends no later than our credentials; `undefined` when they have ended. */
   async presign(key: string, call: BucketCall, options: PresignRequest): Promise<PresignedUrl | undefined> {
     return this.#run(call, async ({ client }) => {
-      const { bucket, regionName: region, publicEndpointUrl: endpointUrl } = this.#options;
       const credentials = await client.config.credentials();
       const { nowMs, parameters, maxSeconds } = options;
       const leftSeconds = credentials.expiration ? (credentials.expiration.getTime() - nowMs) / 1000 : Infinity;
       const expiresSeconds = Math.floor(Math.min(maxSeconds, leftSeconds, MAX_PRESIGNED_SECONDS));
       if (expiresSeconds < 1) return undefined;
-      const url = toObjectUrl({ bucket, key, region, endpointUrl });
-      const signed = presignS3Get({ url, region, credentials, nowMs, expiresSeconds, parameters });
+      const url = this.#toPublicUrl(key);
+      const signed = presignS3Get({
+        url,
+        region: this.#options.regionName,
+        credentials,
+        nowMs,
+        expiresSeconds,
+        parameters,
+      });
       return { url: signed, expiresSeconds };
     });
   }
@@ -314,6 +325,11 @@ export class S3Bucket {
     } finally {
       signal.removeEventListener("abort", stop);
     }
+  }
+
+  #toPublicUrl(key: string): URL {
+    const { bucket, regionName: region, publicEndpointUrl: endpointUrl } = this.#options;
+    return toObjectUrl({ bucket, key, region, endpointUrl });
   }
 
   async #run<Result>(

@@ -192,6 +192,10 @@ export class S3Storage extends AbstractStorage {
     };
   }
 
+  override get directOrigin(): string {
+    return this.#bucket.publicOrigin;
+  }
+
   override async createDirectUrl(
     { image_id: imageId, format, kept }: ImageRecord,
     maxSeconds: number,

@@ -13,7 +13,7 @@ import type { PageContext } from "./page-shell.ts";
 import { toPicturePage } from "./picture-page.ts";
 
 export interface GalleryRoutesOptions {
-  readonly images: Pick<ImageService, "for">;
+  readonly images: Pick<ImageService, "for" | "directOrigin">;
   readonly serviceName: string;
   readonly baseUrl: () => string;
   readonly basePath: string;
@@ -69,8 +69,8 @@ export class GalleryRoutes {
   }
 
   async #answer(exchange: Exchange, work: (context: PageContext) => Promise<Answer>): Promise<Answer> {
-    const { serviceName, basePath, mayChange } = this.#options;
-    const context = { serviceName, basePath, mayChange: mayChange(exchange) };
+    const { serviceName, basePath, mayChange, images } = this.#options;
+    const context = { serviceName, basePath, mayChange: mayChange(exchange), directOrigin: images.directOrigin };
     try {
       return await work(context);
     } catch (error) {

@@ -10,6 +10,8 @@ export interface PageContext {
   readonly basePath: string;
   /** Whether this visitor may make, vary and delete pictures. */
   readonly mayChange: boolean;
+  /** Where pictures come from that this server does not serve itself. */
+  readonly directOrigin: string | undefined;
 }
 
 export interface PageParts {
@@ -19,21 +21,23 @@ export interface PageParts {
   readonly status?: number;
 }
 
-/** Scripts, styles, pictures and calls of our own, and nothing else; nothing inline. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "connect-src 'self'",
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+/** Scripts, styles, pictures and calls of our own, pictures of the store, and nothing else; nothing inline. */
+function toPolicy(directOrigin: string | undefined): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    `img-src 'self'${directOrigin === undefined ? "" : ` ${directOrigin}`}`,
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}
 
 /** One page of the gallery. */
 export function toGalleryPage(exchange: Exchange, context: PageContext, parts: PageParts): Answer {
-  const { serviceName, basePath, mayChange } = context;
+  const { serviceName, basePath, mayChange, directOrigin } = context;
   const { title, script, body, status = 200 } = parts;
   const page = html`<!doctype html>
     <html lang="en">
@@ -53,7 +57,7 @@ export function toGalleryPage(exchange: Exchange, context: PageContext, parts: P
         <div class="toast" id="toast" role="status" aria-live="polite"></div>
       </body>
     </html> `;
-  const answer = toPageAnswer(page.text, POLICY, status);
+  const answer = toPageAnswer(page.text, toPolicy(directOrigin), status);
   if (!acceptsGzip(exchange.headers)) return answer;
   return {
     ...answer,
