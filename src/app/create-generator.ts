@@ -8,7 +8,7 @@ import { ImageWorkerPool } from "../images/image-worker-pool.ts";
 import type { ImageGenerator } from "../kserve/generated-image.ts";
 import { KServeClient } from "../kserve/kserve-client.ts";
 import type { UpstreamObserver } from "../kserve/upstream-observer.ts";
-import { BufferPool } from "../wire/buffer-pool.ts";
+import { BufferPool } from "../core/buffer-pool.ts";
 import type { AnswerForm } from "../wire/picture-answer.ts";
 import { EmbeddedGenerator } from "./embedded-generator.ts";
 

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../core/clock.ts";
 import type { ImageService } from "../images/image-service.ts";
 import type { OpenImage } from "../storage/abstract-storage.ts";
-import { BufferPool } from "./buffer-pool.ts";
+import { SendingMemory } from "./sending-memory.ts";
 import { HeldPicture, type OpenedPicture, type Picture } from "./held-picture.ts";
 import { toPictureHead, type PictureHead } from "./picture-head.ts";
 
@@ -39,11 +39,11 @@ export class PictureCache {
   /** The sizes of pictures that were asked for lately. */
   readonly #seen: LRUCache<string, number>;
   readonly #loads = new Map<string, Load>();
-  readonly #pool: BufferPool;
+  readonly #memory: SendingMemory;
 
   constructor(options: PictureCacheOptions) {
     this.#options = options;
-    this.#pool = new BufferPool(options.maxSendingBytes);
+    this.#memory = new SendingMemory(options.maxSendingBytes);
     this.#kept = new LRUCache({
       maxSize: options.maxBytes,
       sizeCalculation: ({ head }) => Math.max(1, head.size),
@@ -132,7 +132,7 @@ export class PictureCache {
   async #readWhole(imageId: string, image: OpenImage, load: Load, checkedAtMs: number): Promise<Picture> {
     const head = this.#toHead(image);
     const isKept = !load.isForgotten && this.#isWanted(imageId, head.size);
-    const lent = isKept ? undefined : this.#pool.take(head.size);
+    const lent = isKept ? undefined : this.#memory.take(head.size);
     if (!isKept && lent === undefined) return toOpened(image, head);
     const imageData = lent?.bytes ?? Buffer.allocUnsafeSlow(head.size);
     try {
@@ -170,8 +170,8 @@ export class PictureCache {
   /** A picture that leaves while it is being sent still takes memory. */
   #leave(picture: HeldPicture): void {
     if (picture.isIdle) return;
-    this.#pool.charge(picture.head.size);
-    picture.onIdle = () => this.#pool.charge(-picture.head.size);
+    this.#memory.charge(picture.head.size);
+    picture.onIdle = () => this.#memory.charge(-picture.head.size);
   }
 
   #toHead({ record }: OpenImage): PictureHead {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { BufferPool } from "../wire/buffer-pool.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
 import { GrowingBuffer } from "../wire/growing-buffer.ts";
 import type { AnswerForm } from "../wire/picture-answer.ts";
 import { PictureScanner, pictureTooLarge, type ScannedBody } from "../wire/picture-scanner.ts";

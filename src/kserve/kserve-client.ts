@@ -4,7 +4,7 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { KServeError } from "../core/errors.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import { getLogger } from "../logging/logger.ts";
-import type { BufferPool } from "../wire/buffer-pool.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
 import type { EndpointAccess } from "./endpoint-access.ts";
 import { chooseModelName, chooseProtocol, parseEndpoint } from "./endpoint.ts";

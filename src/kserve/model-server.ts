@@ -4,7 +4,7 @@ import type { JsonObject } from "../core/json.ts";
 import { sniffImageFormat } from "../core/image-format.ts";
 import { encodePng } from "../core/png.ts";
 import { verifyImage, type VerifiedImage } from "../core/verify-image.ts";
-import type { BufferPool } from "../wire/buffer-pool.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
 import { readPictureAnswer, type AnswerForm, type PictureAnswer } from "../wire/picture-answer.ts";
 import { pictureTooLarge } from "../wire/picture-scanner.ts";
 import { parseHasProgress, parseModelReady, toProgressPath, type V1Instance } from "../wire/v1.ts";

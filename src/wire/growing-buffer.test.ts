@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BufferPool } from "./buffer-pool.ts";
+import { BufferPool } from "../core/buffer-pool.ts";
 import { GrowingBuffer } from "./growing-buffer.ts";
 
 test("GrowingBuffer keeps what arrives, and what is inserted near its beginning, whatever room there was", () => {

@@ -1,4 +1,4 @@
-import type { BufferPool } from "./buffer-pool.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
 
 export interface GrowingBufferOptions {
   readonly initialBytes: number;

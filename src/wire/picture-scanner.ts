@@ -1,7 +1,7 @@
 import { KServeError } from "../core/errors.ts";
 import { sniffImageFormat } from "../core/image-format.ts";
 import { countPadding, hasUrlSafeCharacter } from "./base64.ts";
-import type { BufferPool } from "./buffer-pool.ts";
+import type { BufferPool } from "../core/buffer-pool.ts";
 import { GrowingBuffer } from "./growing-buffer.ts";
 
 /** Stands in the JSON where the picture was; a text that no runtime sends. */

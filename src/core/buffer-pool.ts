@@ -1,6 +1,8 @@
 export interface BufferPoolOptions {
   /** The most bytes that are kept for later. */
   readonly maxBytes: number;
+  /** How many times as large as it need be a buffer may be that is lent again. Default 4. */
+  readonly maxWaste?: number;
 }
 
 /** A much larger buffer would be missed by the picture that needs it. */
@@ -12,12 +14,14 @@ const MAX_WASTE = 4;
  */
 export class BufferPool {
   readonly #maxBytes: number;
+  readonly #maxWaste: number;
   /** The one that came back last is at the end: its pages are still in the cache. */
   readonly #free: Buffer[] = [];
   #freeBytes = 0;
 
   constructor(options: BufferPoolOptions) {
     this.#maxBytes = options.maxBytes;
+    this.#maxWaste = options.maxWaste ?? MAX_WASTE;
   }
 
   /** Bytes kept for later. */
@@ -27,7 +31,7 @@ export class BufferPool {
 
   /** A buffer of at least this many bytes, with whatever was in it before. One that never comes back is no harm. */
   lend(bytes: number): Buffer {
-    const index = this.#free.findLastIndex(({ length }) => length >= bytes && length <= bytes * MAX_WASTE);
+    const index = this.#free.findLastIndex(({ length }) => length >= bytes && length <= bytes * this.#maxWaste);
     const [found] = index === -1 ? [] : this.#free.splice(index, 1);
     if (found === undefined) return Buffer.allocUnsafeSlow(bytes);
     this.#freeBytes -= found.length;
@@ -39,6 +43,11 @@ export class BufferPool {
     if (buffer.length === 0 || buffer.length > this.#maxBytes) return;
     this.#free.push(buffer);
     this.#freeBytes += buffer.length;
-    while (this.#freeBytes > this.#maxBytes) this.#freeBytes -= this.#free.shift()?.length ?? 0;
+    this.keepAtMost(this.#maxBytes);
+  }
+
+  /** Forgets what is kept for later, the oldest first, until no more than so many bytes are. */
+  keepAtMost(bytes: number): void {
+    while (this.#freeBytes > bytes) this.#freeBytes -= this.#free.shift()?.length ?? 0;
   }
 }

@@ -1,3 +1,5 @@
+import { BufferPool } from "../core/buffer-pool.ts";
+
 /** Memory of one picture on its way out; whoever took it releases it once. */
 export interface LentBuffer {
   readonly bytes: Buffer;
@@ -7,18 +9,15 @@ export interface LentBuffer {
 /** The smallest piece of memory that is lent, and the step of the small ones. */
 const STEP_BYTES = 64 * 1024;
 
-/**
- * Lends memory and takes it back to lend it again: a fresh 2 MB buffer costs ten times as much as a used one, in page
- * faults and garbage. What is lent and what waits to be lent stays within `maxBytes`.
- */
-export class BufferPool {
+/** Memory for pictures on their way out: what is lent and what waits to be lent again stays within `maxBytes`. */
+export class SendingMemory {
   readonly #maxBytes: number;
-  readonly #free: Buffer[] = [];
-  #freeBytes = 0;
+  readonly #pool: BufferPool;
   #lentBytes = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+    this.#pool = new BufferPool({ maxBytes, maxWaste: 1 });
   }
 
   /** Bytes that are lent or charged now. */
@@ -30,8 +29,9 @@ export class BufferPool {
   take(sizeBytes: number): LentBuffer | undefined {
     const wholeBytes = toClass(sizeBytes);
     if (this.#lentBytes + wholeBytes > this.#maxBytes) return undefined;
-    const memory = this.#takeFree(wholeBytes) ?? this.#allocate(wholeBytes);
+    const memory = this.#pool.lend(wholeBytes);
     this.#lentBytes += wholeBytes;
+    this.#pool.keepAtMost(this.#maxBytes - this.#lentBytes);
     let isLent = true;
     return {
       bytes: memory.subarray(0, sizeBytes),
@@ -39,8 +39,7 @@ export class BufferPool {
         if (!isLent) return;
         isLent = false;
         this.#lentBytes -= wholeBytes;
-        this.#free.push(memory);
-        this.#freeBytes += wholeBytes;
+        this.#pool.takeBack(memory);
       },
     };
   }
@@ -48,23 +47,6 @@ export class BufferPool {
   /** Counts memory that somebody else holds; a negative number when it is held no more. */
   charge(bytes: number): void {
     this.#lentBytes += bytes;
-  }
-
-  #takeFree(wholeBytes: number): Buffer | undefined {
-    const index = this.#free.findLastIndex((memory) => memory.length === wholeBytes);
-    if (index === -1) return undefined;
-    const [memory] = this.#free.splice(index, 1);
-    this.#freeBytes -= wholeBytes;
-    return memory;
-  }
-
-  #allocate(wholeBytes: number): Buffer {
-    while (this.#lentBytes + this.#freeBytes + wholeBytes > this.#maxBytes) {
-      const oldest = this.#free.shift();
-      if (oldest === undefined) break;
-      this.#freeBytes -= oldest.length;
-    }
-    return Buffer.allocUnsafeSlow(wholeBytes);
   }
 }
 

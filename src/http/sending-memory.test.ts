@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BufferPool } from "./buffer-pool.ts";
+import { SendingMemory } from "./sending-memory.ts";
 
 const KIB = 1024;
 
-test("BufferPool.take() lends memory of the wanted size, and lends it again once it is released", () => {
-  const pool = new BufferPool(1024 * KIB);
+test("SendingMemory.take() lends memory of the wanted size, and lends it again once it is released", () => {
+  const pool = new SendingMemory(1024 * KIB);
   const first = pool.take(50_000);
   assert.equal(first?.bytes.length, 50_000);
   first?.release();
@@ -17,8 +17,8 @@ test("BufferPool.take() lends memory of the wanted size, and lends it again once
   assert.notEqual(third?.bytes.buffer, second?.bytes.buffer);
 });
 
-test("BufferPool lends no more than its limit, however the sizes change", () => {
-  const pool = new BufferPool(1024 * KIB);
+test("SendingMemory lends no more than its limit, however the sizes change", () => {
+  const pool = new SendingMemory(1024 * KIB);
   const sizes = [1, 70_000, 300_000, 500_000, 600_000, 64 * KIB, 200_000];
   const lent = [];
   for (let round = 0; round < 200; round++) {
@@ -34,8 +34,8 @@ test("BufferPool lends no more than its limit, however the sizes change", () => 
   assert.equal(pool.take(2_000 * KIB), undefined);
 });
 
-test("BufferPool.charge() counts memory that others hold", () => {
-  const pool = new BufferPool(128 * KIB);
+test("SendingMemory.charge() counts memory that others hold", () => {
+  const pool = new SendingMemory(128 * KIB);
   pool.charge(100 * KIB);
   assert.equal(pool.take(64 * KIB), undefined);
   pool.charge(-100 * KIB);
