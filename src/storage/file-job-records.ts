@@ -4,7 +4,7 @@ import { isErrno } from "../core/errors.ts";
 import type { ImageId } from "../core/image-id.ts";
 import type { OperationOptions } from "./abstract-storage.ts";
 import { createTemporaryName, removeFile, syncFolder, writeNewFile } from "./durable-file.ts";
-import { toFileStorageError, type FailedOperation } from "./file-errors.ts";
+import { FileOperations } from "./file-operations.ts";
 import {
   JOB_EXTENSION,
   MAX_SWEPT_JOBS,
@@ -28,7 +28,7 @@ export class FileJobRecords implements JobRecords {
   readonly #root: string;
   readonly #folder: string;
   #lookUp: LookUp | undefined;
-  readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #operations = new FileOperations();
 
   constructor(options: FileJobRecordsOptions) {
     this.#root = resolve(options.basePath);
@@ -36,10 +36,15 @@ export class FileJobRecords implements JobRecords {
   }
 
   async readJob(imageId: ImageId, { signal }: OperationOptions = {}): Promise<JobRecord | undefined> {
-    return this.#run("storage_read_failed", `Cannot read the job of image "${imageId}"`, signal, async () => {
-      const text = await orUndefined(readFile(this.#toPath(imageId), "utf8"));
-      return text === undefined ? undefined : parseJobText(text, imageId);
-    });
+    return this.#operations.run(
+      "storage_read_failed",
+      `Cannot read the job of image "${imageId}"`,
+      signal,
+      async () => {
+        const text = await orUndefined(readFile(this.#toPath(imageId), "utf8"));
+        return text === undefined ? undefined : parseJobText(text, imageId);
+      },
+    );
   }
 
   isAbsent(imageId: ImageId): boolean {
@@ -57,27 +62,32 @@ export class FileJobRecords implements JobRecords {
 
   async writeJob(record: JobRecord, { signal }: OperationOptions = {}): Promise<void> {
     const { imageId } = record;
-    await this.#run("storage_write_failed", `Cannot write the job of image "${imageId}"`, signal, async () => {
-      await mkdir(this.#folder, { recursive: true });
-      const temporaryPath = join(this.#folder, createTemporaryName());
-      try {
-        await writeNewFile(temporaryPath, Buffer.from(toJobText(record)));
-        await rename(temporaryPath, this.#toPath(imageId));
-      } catch (error) {
-        await removeFile(temporaryPath).catch(() => undefined);
-        throw error;
-      }
-      await syncFolder(this.#folder);
-    });
+    await this.#operations.run(
+      "storage_write_failed",
+      `Cannot write the job of image "${imageId}"`,
+      signal,
+      async () => {
+        await mkdir(this.#folder, { recursive: true });
+        const temporaryPath = join(this.#folder, createTemporaryName());
+        try {
+          await writeNewFile(temporaryPath, Buffer.from(toJobText(record)));
+          await rename(temporaryPath, this.#toPath(imageId));
+        } catch (error) {
+          await removeFile(temporaryPath).catch(() => undefined);
+          throw error;
+        }
+        await syncFolder(this.#folder);
+      },
+    );
   }
 
   async deleteJob(imageId: ImageId, { signal }: OperationOptions = {}): Promise<void> {
     const message = `Cannot delete the job of image "${imageId}"`;
-    await this.#run("storage_delete_failed", message, signal, async () => removeFile(this.#toPath(imageId)));
+    await this.#operations.run("storage_delete_failed", message, signal, async () => removeFile(this.#toPath(imageId)));
   }
 
   async deleteJobsBefore(timeMs: number, { signal }: OperationOptions = {}): Promise<number> {
-    return this.#run("storage_list_failed", "Cannot delete old jobs", signal, async () => {
+    return this.#operations.run("storage_list_failed", "Cannot delete old jobs", signal, async () => {
       const folder = await orUndefined(opendir(this.#folder));
       if (folder === undefined) return 0;
       let count = 0;
@@ -91,7 +101,7 @@ export class FileJobRecords implements JobRecords {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#inFlight);
+    await this.#operations.settle();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,24 +110,6 @@ export class FileJobRecords implements JobRecords {
 
   #toPath(imageId: ImageId): string {
     return join(this.#folder, `${imageId}${JOB_EXTENSION}`);
-  }
-
-  async #run<Result>(
-    operation: FailedOperation,
-    message: string,
-    signal: AbortSignal | undefined,
-    work: () => Promise<Result>,
-  ): Promise<Result> {
-    signal?.throwIfAborted();
-    const running = work();
-    this.#inFlight.add(running);
-    try {
-      return await running;
-    } catch (error) {
-      throw toFileStorageError(error, operation, message, signal);
-    } finally {
-      this.#inFlight.delete(running);
-    }
   }
 }
 

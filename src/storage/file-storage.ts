@@ -19,10 +19,11 @@ import {
 import { assertClocksAgree } from "./clock-guard.ts";
 import { syncFolder } from "./durable-file.ts";
 import { FileCleaner } from "./file-cleanup.ts";
-import { toFileStorageError, type FailedOperation } from "./file-errors.ts";
+import type { FailedOperation } from "./file-errors.ts";
 import { toImagePlace, type ImagePlace } from "./file-layout.ts";
 import { listFiles } from "./file-listing.ts";
 import { probeFolder } from "./file-probe.ts";
+import { FileOperations } from "./file-operations.ts";
 import { FileReader } from "./file-reader.ts";
 import { evictOldestFiles } from "./file-eviction.ts";
 import { moveImageFiles, removeEmptyFolders } from "./file-keeper.ts";
@@ -54,7 +55,7 @@ export class FileStorage extends AbstractStorage {
   readonly #cleaner: FileCleaner;
   readonly #counter: FileUsage;
   readonly #quota: StorageQuota;
-  readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #operations = new FileOperations();
   #rootMade: Promise<void> | undefined;
 
   constructor(options: FileStorageOptions) {
@@ -195,7 +196,7 @@ export class FileStorage extends AbstractStorage {
   }
 
   override async close(): Promise<void> {
-    await Promise.allSettled(this.#inFlight);
+    await this.#operations.settle();
   }
 
   async #runOnImage<Result>(
@@ -235,16 +236,10 @@ export class FileStorage extends AbstractStorage {
     signal: AbortSignal | undefined,
     work: () => Promise<Result>,
   ): Promise<Result> {
-    signal?.throwIfAborted();
-    const running = this.#makeRoot().then(work);
-    this.#inFlight.add(running);
-    try {
-      return await running;
-    } catch (error) {
-      throw toFileStorageError(error, operation, message, signal);
-    } finally {
-      this.#inFlight.delete(running);
-    }
+    return this.#operations.run(operation, message, signal, async () => {
+      await this.#makeRoot();
+      return work();
+    });
   }
 
   async #makeRoot(): Promise<void> {
