@@ -1,11 +1,11 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import assert from "node:assert/strict";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import { createImageId } from "../../src/core/image-id.ts";
 import type { JsonObject } from "../../src/core/json.ts";
 import { encodePng } from "../../src/core/png.ts";
+import { requireDebianPackage } from "../../scripts/debian-packages.ts";
 import type { MockStorage } from "../../src/testing/mock-storage.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
@@ -13,11 +13,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 
 /** Debian's Chromium, headless; installed first where it is missing and we may. */
 export async function launchBrowser(): Promise<Browser> {
-  if (!existsSync(CHROMIUM)) {
-    assert.equal(process.getuid?.(), 0, `${CHROMIUM} is missing, and only root can install it`);
-    execFileSync("apt-get", ["update"], { stdio: "ignore" });
-    execFileSync("apt-get", ["install", "-y", "--no-install-recommends", "chromium"], { stdio: "ignore" });
-  }
+  requireDebianPackage("chromium", [CHROMIUM]);
   // Root, as in containers, cannot use Chromium's own sandbox.
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 }

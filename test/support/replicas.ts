@@ -78,7 +78,9 @@ export class Replicas implements AsyncDisposable {
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map((name) => `${name}_temp_path ${join(folder, name)};`)
       .join(" ");
-    const servers = this.#ports.map((one) => `server 127.0.0.1:${one} max_fails=1 fail_timeout=1s;`).join(" ");
+    // A refused connection goes to the next replica anyway. Were it also counted, nginx would take all three for dead when they
+    // restart within the time that it remembers.
+    const servers = this.#ports.map((one) => `server 127.0.0.1:${one} max_fails=0;`).join(" ");
     const file = join(folder, "nginx.conf");
     writeFileSync(
       file,
