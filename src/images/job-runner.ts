@@ -3,6 +3,7 @@ import { toMcpImageError } from "../core/errors.ts";
 import type { ImageId } from "../core/image-id.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Random } from "../core/random.ts";
+import { nextTurn } from "../core/next-turn.ts";
 import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
 import { getLogger } from "../logging/logger.ts";
 import type { FairQueue, Lease } from "../queue/fair-queue.ts";
@@ -120,6 +121,7 @@ export class JobRunner {
       }),
     );
     report({ phase: "saving" });
+    await nextTurn(); // the store hashes it
     const { record, location } = await storage.storeImage(imageData, imageId, {
       ...metadata,
       ...facts,

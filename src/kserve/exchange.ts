@@ -33,6 +33,8 @@ export interface Answer {
 const CONNECT_LIMIT_MS = 5000;
 const BODY_IDLE_LIMIT_MS = 30_000;
 const MAX_TEXT_BYTES = 64 * 1024;
+/** libuv gives one connection as much as 2 MiB in a row, and decoding that takes milliseconds. */
+const BYTES_PER_TURN = 256 * 1024;
 
 /**
  * Sends one request and reads its answer, whatever the status. Each phase has its own limit: 5 s to connect,
@@ -91,8 +93,15 @@ async function readBody(response: IncomingMessage, options: ExchangeOptions, onC
   const excerpt = new Excerpt();
   const sink = (isSuccess ? options.openSink?.(headers) : undefined) ?? excerpt;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let turnBytes = 0;
   response.on("data", (chunk: Buffer) => {
     onChunk();
+    turnBytes += chunk.length;
+    if (turnBytes >= BYTES_PER_TURN) {
+      turnBytes = 0;
+      response.pause();
+      setImmediate(() => response.resume());
+    }
     try {
       sink.write(chunk);
     } catch (error) {

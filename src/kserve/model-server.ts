@@ -5,6 +5,7 @@ import { sniffImageFormat } from "../core/image-format.ts";
 import { encodePng } from "../core/png.ts";
 import { verifyImage, type VerifiedImage } from "../core/verify-image.ts";
 import type { BufferPool } from "../core/buffer-pool.ts";
+import { nextTurn } from "../core/next-turn.ts";
 import { readPictureAnswer, type AnswerForm, type PictureAnswer } from "../wire/picture-answer.ts";
 import { pictureTooLarge } from "../wire/picture-scanner.ts";
 import { parseHasProgress, parseModelReady, toProgressPath, type V1Instance } from "../wire/v1.ts";
@@ -282,8 +283,9 @@ export class ModelServer {
   }
 
   /** Checksums run at about 5 GB/s: handing a picture to another thread takes longer than verifying it. */
-  #take(imageData: Buffer): Omit<Prediction, "report" | "elapsedMs"> {
+  async #take(imageData: Buffer): Promise<Omit<Prediction, "report" | "elapsedMs">> {
     if (imageData.length > this.#maxImageBytes) throw pictureTooLarge(this.#maxImageBytes);
+    await nextTurn();
     try {
       const verified = verifyImage(imageData);
       return { ...verified, imageData, warnings: isBlackPicture(imageData, verified) ? [FILTERED] : [] };
@@ -301,13 +303,13 @@ export class ModelServer {
   ): Promise<Prediction> {
     switch (answer.kind) {
       case "picture":
-        return { ...this.#take(answer.imageData), memory: answer.memory, report: answer.report, elapsedMs };
+        return { ...(await this.#take(answer.imageData)), memory: answer.memory, report: answer.report, elapsedMs };
       case "pixels":
-        return { ...this.#take(encodePng(answer.image)), report: answer.report, elapsedMs };
+        return { ...(await this.#take(encodePng(answer.image))), report: answer.report, elapsedMs };
       case "url": {
         const fetched = await this.#fetch(answer.url, call.modelName, options);
         if (fetched.kind !== "picture") throw withoutPicture(call, ["url"]);
-        return { ...this.#take(fetched.imageData), report: {}, elapsedMs };
+        return { ...(await this.#take(fetched.imageData)), report: {}, elapsedMs };
       }
       case "damaged":
         throw new UpstreamError("image_invalid", { state: "the picture in the answer is damaged" });
