@@ -100,6 +100,7 @@ describe("PictureConverter.convert()", () => {
     for (let done = 0; done < 5; done++) {
       loads[done]?.();
       await conversions[done];
+      await new Promise(setImmediate); // the turn goes on to the next
       assert.equal(loads.length, Math.min(5, done + 3));
     }
     assert.equal(

@@ -1,5 +1,6 @@
 import { MCPImageError, ValidationError } from "../core/errors.ts";
 import type { ImageFormat } from "../core/image-format.ts";
+import { Semaphore } from "../core/semaphore.ts";
 import { getLogger } from "../logging/logger.ts";
 
 export interface PictureConverterOptions {
@@ -47,15 +48,13 @@ const logger = getLogger("images");
 
 /** Makes smaller pictures and other formats with the optional package sharp, which is loaded on first use. */
 export class PictureConverter {
-  readonly #concurrency: number;
+  readonly #turns: Semaphore;
   readonly #depth: number;
   readonly #loadSharp: () => Promise<SharpFactory>;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
   #sharp: Promise<SharpFactory> | undefined;
 
   constructor(options: PictureConverterOptions = {}) {
-    this.#concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
+    this.#turns = new Semaphore(options.concurrency ?? DEFAULT_CONCURRENCY);
     this.#depth = options.depth ?? DEFAULT_DEPTH;
     this.#loadSharp = options.loadSharp ?? importSharp;
   }
@@ -68,13 +67,9 @@ export class PictureConverter {
    */
   async convert(load: () => Promise<Uint8Array | undefined>, request: ConversionRequest): Promise<Buffer | undefined> {
     const sharp = await this.#load();
-    await this.#takeTurn();
-    try {
-      const imageData = await load();
-      return imageData && (await convertWith(sharp, imageData, request));
-    } finally {
-      this.#endTurn();
-    }
+    using _turn = await this.#takeTurn();
+    const imageData = await load();
+    return imageData && (await convertWith(sharp, imageData, request));
   }
 
   /** Whether sharp is installed, so that `convert` can work. Loads it. */
@@ -93,24 +88,13 @@ export class PictureConverter {
     return this.#sharp;
   }
 
-  async #takeTurn(): Promise<void> {
-    if (this.#running < this.#concurrency) {
-      this.#running++;
-      return;
-    }
-    if (this.#waiting.length >= this.#depth) {
+  async #takeTurn(): Promise<Disposable> {
+    if (this.#turns.isExhausted && this.#turns.waiting >= this.#depth) {
       throw new MCPImageError("thumbnails_busy", "Cannot convert a picture: too many wait already", {
         details: { retry_after_seconds: BUSY_RETRY_SECONDS },
       });
     }
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** Gives the place to the one that waits longest. */
-  #endTurn(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#running--;
-    else next();
+    return this.#turns.acquire();
   }
 }
 

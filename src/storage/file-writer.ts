@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { LRUCache } from "lru-cache";
 import { isErrno, StorageError } from "../core/errors.ts";
+import { Semaphore } from "../core/semaphore.ts";
 import { claimFile, createTemporaryName, publishFile, removeFile, syncFolder, writeNewFile } from "./durable-file.ts";
 import { isRegularFile, makeFolder } from "./file-keeper.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
@@ -9,6 +10,11 @@ import type { NewImage } from "./image-record.ts";
 
 /** A cleaner may remove an empty folder under us; it does not do so again and again. */
 const FOLDER_ATTEMPTS = 5;
+/**
+ * Writes at the same time: each works on two files, and libuv has four threads, on which reads and look-ups of names wait
+ * too. More writes are not faster and make everybody else wait longer.
+ */
+const WRITES_AT_ONCE = 2;
 
 /**
  * Writes pictures so that a name is visible only with its whole content, and what was acknowledged survives a power
@@ -19,9 +25,12 @@ export class FileWriter {
   /** Folders whose own names are known to be flushed. */
   readonly #folders = new FolderChecks();
   readonly #flushedFolders = new LRUCache<string, true>({ max: 1000 });
+  readonly #writes = new Semaphore(WRITES_AT_ONCE);
 
   /** Gives the path of the picture. @throws {StorageError} `image_exists`, and system errors */
   async write(place: ImagePlace, image: NewImage, signal: AbortSignal | undefined): Promise<string> {
+    using _write = await this.#writes.acquire();
+    signal?.throwIfAborted();
     const imagePath = toImagePath(place, image.record.format);
     const temporaryImage = join(place.folder, createTemporaryName());
     const temporaryRecord = join(place.folder, createTemporaryName());
