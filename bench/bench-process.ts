@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { readCpuNs, readResidentBytes } from "./cpu-time.ts";
+import { undoWhenKilled } from "./when-killed.ts";
 
 /** The measured side has one core, what puts load on it the other. */
 export type Core = "server" | "client";
@@ -51,6 +52,8 @@ export class BenchProcess implements AsyncDisposable {
     });
     await once(child, "spawn");
     if (child.pid === undefined || child.stdout === null) throw new Error(`Cannot start ${command}`);
+    const forget = undoWhenKilled(() => child.kill("SIGKILL"));
+    child.once("exit", forget);
     return new BenchProcess(child, child.pid, createInterface(child.stdout));
   }
 

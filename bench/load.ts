@@ -43,6 +43,8 @@ export async function createLoadGenerator(folder: string): Promise<LoadGenerator
 
 class Wrk implements LoadGenerator {
   readonly #folder: string;
+  /** How often each server was asked: a run goes on where the one before it stopped. */
+  readonly #asked = new Map<string, number>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -50,11 +52,13 @@ class Wrk implements LoadGenerator {
 
   async run(plan: LoadPlan, count: number): Promise<LoadResult> {
     const script = join(this.#folder, "wrk.lua");
-    await writeFile(script, toLua(plan));
     let done = { count: 0, seconds: 0 };
     // wrk counts in seconds, not in requests.
     for (let run = 0; done.count < count && run < MAX_RUNS; run++) {
+      const asked = this.#asked.get(plan.baseUrl) ?? 0;
+      await writeFile(script, toLua(plan, asked));
       const part = await runWrk(script, plan);
+      this.#asked.set(plan.baseUrl, asked + part.count + CONNECTIONS);
       done = { count: done.count + part.count, seconds: done.seconds + part.seconds };
     }
     return done;
@@ -77,13 +81,13 @@ async function runWrk(script: string, plan: LoadPlan): Promise<LoadResult> {
   return { count: Number(count), seconds: Number(micros) / 1e6 };
 }
 
-function toLua({ requests }: LoadPlan): string {
+function toLua({ requests }: LoadPlan, asked: number): string {
   const entries = requests.map(({ path, headers }) => {
     const pairs = Object.entries(headers).map(([name, value]) => `[${JSON.stringify(name)}]=${JSON.stringify(value)}`);
     return `{${JSON.stringify(path)},{${pairs.join(",")}}}`;
   });
   return `local wanted = {${entries.join(",\n")}}
-local texts, turn = {}, 0
+local texts, turn = {}, ${asked % requests.length}
 function init() for i, w in ipairs(wanted) do texts[i] = wrk.format("GET", w[1], w[2]) end end
 function request() turn = turn % #texts + 1 return texts[turn] end
 function done(summary)

@@ -25,16 +25,16 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map(
   }),
 );
 
-const USAGE = `npm run bench -- [${[...BENCHES.keys()].join("|")}] [--rounds N] [--quick]`;
+const USAGE = `Usage: npm run bench -- [${[...BENCHES.keys()].join("|")}] [--rounds N] [--quick]
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { rounds: { type: "string" }, quick: { type: "boolean", default: false } },
-});
+Without a name, all of them. --quick only shows that they run. docs/performance.md tells what they measure.`;
+
+const { values, positionals } = parseArguments();
 const rounds = Number(values.rounds ?? (values.quick ? 2 : 9));
 const unknown = positionals.filter((name) => !BENCHES.has(name));
-if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-  console.error(`Usage: ${USAGE}`);
+if (values.help) console.log(USAGE);
+else if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+  console.error(USAGE);
   process.exitCode = 64;
 } else {
   if (!canPin) console.log("taskset (util-linux) is not installed: processes are not bound to cores");
@@ -42,5 +42,20 @@ if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
     console.log(`\n## ${name}, ${rounds} rounds\n`);
     console.log(await bench({ rounds, quick: values.quick }));
+  }
+}
+
+function parseArguments(): { values: { rounds?: string; quick: boolean; help: boolean }; positionals: string[] } {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: "string" },
+        quick: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch {
+    return { values: { rounds: "0", quick: false, help: false }, positionals: [] };
   }
 }

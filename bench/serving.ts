@@ -8,7 +8,7 @@ import { hasCommand } from "./bench-process.ts";
 import { createLoadGenerator, type LoadGenerator, type LoadRequest } from "./load.ts";
 import { compare, runRounds, type Comparison, type Sample } from "./rounds.ts";
 import { TemporaryFolder } from "./temporary-folder.ts";
-import { startNginx, startOurs, type WebServer } from "./web-server.ts";
+import { startByHand, startNginx, startOurs, type WebServer } from "./web-server.ts";
 
 interface Case {
   readonly what: string;
@@ -16,17 +16,19 @@ interface Case {
   /** Requests per round. */
   readonly count: number;
   readonly goal?: number;
+  /** Also measured: the same by hand with `node:http`, which says what a goal asks of Node itself. */
+  readonly byHand?: true;
   readonly toRequests: (server: WebServer) => Promise<LoadRequest[]>;
 }
 
 /**
- * Of each size more bytes are stored than our server keeps in memory (64 MiB), so that asking for all in turn misses
- * every time; the hot ones of all sizes fit together.
+ * Of each size twice as many bytes are stored as our server keeps in memory (64 MiB), so that asking for all in turn
+ * misses every time; the hot ones of all sizes fit together.
  */
 const SIZES = [
-  { label: "50 kB", bytes: 50_000, stored: 1_500, hot: 64, count: 6_000, hitGoal: 1.8, missGoal: 4 },
-  { label: "500 kB", bytes: 500_000, stored: 150, hot: 32, count: 2_500, hitGoal: 1, missGoal: 1.5 },
-  { label: "2 MB", bytes: 2_000_000, stored: 40, hot: 16, count: 800, hitGoal: 0.9, missGoal: 1.1 },
+  { label: "50 kB", bytes: 50_000, stored: 2_600, hot: 64, count: 6_000, hitGoal: 1.8, missGoal: 4 },
+  { label: "500 kB", bytes: 500_000, stored: 260, hot: 32, count: 2_500, hitGoal: 1, missGoal: 1.5 },
+  { label: "2 MB", bytes: 2_000_000, stored: 68, hot: 16, count: 800, hitGoal: 0.9, missGoal: 1.1 },
 ];
 /** What nginx makes by itself, or as our own server does per request. */
 const NOT_COPIED =
@@ -34,6 +36,7 @@ const NOT_COPIED =
 const SAVES_AT_ONCE = 8;
 const NGINX = "nginx";
 const OURS = "ours";
+const BY_HAND = "by hand with node:http";
 
 /** `GET /images/{id}` against nginx that serves the very same files with the same headers. */
 export async function benchServing({ rounds, quick }: BenchOptions): Promise<Comparison[]> {
@@ -47,17 +50,17 @@ export async function benchServing({ rounds, quick }: BenchOptions): Promise<Com
   await using _ours = ours.process;
   const nginx = await startNginx(folder.path, await readHeaders(ours, paths[0]?.[0] ?? ""));
   await using _nginx = nginx.process;
+  const byHand = await startByHand(folder.path);
+  await using _byHand = byHand.process;
   await using load = await createLoadGenerator(folder.path);
 
   const comparisons: Comparison[] = [];
   for (const oneCase of toCases(paths)) {
     const count = quick ? 1 : oneCase.count;
     const names = { what: oneCase.what, side: OURS, base: NGINX };
+    const hand = oneCase.byHand === true ? [{ name: BY_HAND, server: byHand }] : [];
     const sides = await Promise.all(
-      [
-        { name: NGINX, server: nginx },
-        { name: OURS, server: ours },
-      ].map(async ({ name, server }) => {
+      [{ name: NGINX, server: nginx }, { name: OURS, server: ours }, ...hand].map(async ({ name, server }) => {
         const requests = await oneCase.toRequests(server);
         await checkAnswer(server, requests[0], oneCase.expectedStatus);
         return { name, run: async () => measure(load, server, { ...oneCase, count, requests }) };
@@ -67,6 +70,7 @@ export async function benchServing({ rounds, quick }: BenchOptions): Promise<Com
     await runRounds(sides, 1);
     const samples = await runRounds(sides, rounds);
     comparisons.push(compare(samples, { ...names, ...(oneCase.goal !== undefined && { goal: oneCase.goal }) }));
+    if (oneCase.byHand === true) comparisons.push(compare(samples, { ...names, side: BY_HAND }));
   }
   return comparisons;
 }
@@ -120,6 +124,7 @@ function toCases(paths: readonly (readonly string[])[]): Case[] {
       expectedStatus: 404,
       count: 6_000,
       goal: 2.5,
+      byHand: true,
       toRequests: plain(Array.from({ length: 64 }, () => `/images/${createImageId(Date.now())}`)),
     },
     ...SIZES.map(({ label, count, missGoal }, index) => ({
@@ -127,6 +132,7 @@ function toCases(paths: readonly (readonly string[])[]): Case[] {
       expectedStatus: 200,
       count: count / 2,
       goal: missGoal,
+      byHand: true as const,
       toRequests: plain(paths[index] ?? []),
     })),
   ];

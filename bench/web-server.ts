@@ -35,6 +35,12 @@ export async function startOurs(storagePath: string): Promise<WebServer> {
   return waitUntilUp(process_, `http://127.0.0.1:${port}`, "/livez");
 }
 
+/** The least that a server of files can do with `node:http`, on `pictures/` in the folder. */
+export async function startByHand(folder: string): Promise<WebServer> {
+  const process_ = await BenchProcess.script("server", "read-and-send.ts", [join(folder, "pictures")]);
+  return { process: process_, baseUrl: String((await process_.read())["url"]) };
+}
+
 /** nginx with one worker and sendfile on `pictures/` in the folder, with the headers of our answers. */
 export async function startNginx(folder: string, headers: ReadonlyMap<string, string>): Promise<WebServer> {
   const port = await findFreePort();
