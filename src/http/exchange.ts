@@ -67,10 +67,9 @@ export class Exchange {
       this.response.end();
       return;
     }
-    const body = typeof answer.body === "string" ? Buffer.from(answer.body) : answer.body;
-    headers.push("Content-Type", answer.contentType, "Content-Length", String(body.length));
+    headers.push("Content-Type", answer.contentType, "Content-Length", String(Buffer.byteLength(answer.body)));
     this.response.writeHead(answer.status, headers);
-    this.response.end(this.method === "HEAD" ? undefined : body);
+    this.response.end(this.method === "HEAD" ? undefined : answer.body); // Node sends a text in one piece with the head
   }
 
   /** Leaves the answer to a handler that writes it itself, with the common headers set. */

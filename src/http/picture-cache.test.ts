@@ -101,6 +101,21 @@ test("PictureCache keeps a picture that is asked for a second time, and one walk
   assert.equal(storage.imageReads, 22);
 });
 
+test("PictureCache is not thrown over by walks in turn over more pictures than fit", async () => {
+  const { storage, cache, save, use } = createSetting();
+  const ids = await Promise.all(Array.from({ length: 4 }, async () => save(1_000)));
+  const [hot = ""] = ids;
+  for (let turn = 0; turn < 2; turn++) await use(hot);
+  const askForAll = async (): Promise<void> => {
+    for (const id of ids) if (cache.getFresh(id) === undefined) await use(id);
+  };
+  for (let turn = 0; turn < 3; turn++) await askForAll();
+  storage.imageReads = 0;
+  await askForAll();
+  assert.equal(cache.getFresh(hot)?.head.size, 1_000);
+  assert.equal(storage.imageReads, 3);
+});
+
 test("PictureCache drops the least recently used picture when its bytes are too many, and reads it anew", async () => {
   const { cache, save, use, keep } = createSetting();
   const ids = [await save(1_000), await save(999), await save(998), await save(997)];

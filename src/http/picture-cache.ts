@@ -57,7 +57,9 @@ export class PictureCache {
     const picture = this.#getHeld(imageId);
     const { clock, revalidateMs } = this.#options;
     if (picture === undefined || picture.head.expiresAtMs <= clock.nowMs()) return undefined;
-    return clock.monotonicMs() - picture.checkedAtMs >= revalidateMs ? undefined : picture;
+    if (clock.monotonicMs() - picture.checkedAtMs >= revalidateMs) return undefined;
+    this.#noteSeen(imageId, picture.head.size);
+    return picture;
   }
 
   /** The picture, from memory when the store says that it is still there. The caller releases it. */
@@ -118,7 +120,10 @@ export class PictureCache {
       let head: PictureHead | undefined;
       try {
         head = await this.loadHead(imageId);
-        if (head?.sha256 === held.head.sha256) return held;
+        if (head?.sha256 === held.head.sha256) {
+          this.#noteSeen(imageId, head.size);
+          return held;
+        }
       } finally {
         if (head?.sha256 !== held.head.sha256) held.release();
       }
@@ -159,12 +164,20 @@ export class PictureCache {
     return picture;
   }
 
-  /** True when the picture was asked for lately; it is so from now on. */
+  /** True when the picture is to stay in memory. */
   #isWanted(imageId: string, sizeBytes: number): boolean {
     if (sizeBytes > this.#options.maxPictureBytes) return false;
-    const isWanted = this.#seen.get(imageId) !== undefined;
+    return this.#noteSeen(imageId, sizeBytes);
+  }
+
+  /**
+   * Gives whether the picture was asked for lately. Answers from memory count as well: were only the others remembered,
+   * a walk over more pictures than fit would seem to fit, and each would throw out the next.
+   */
+  #noteSeen(imageId: string, sizeBytes: number): boolean {
+    if (this.#seen.get(imageId) !== undefined) return true;
     this.#seen.set(imageId, sizeBytes);
-    return isWanted;
+    return false;
   }
 
   /** A picture that leaves while it is being sent still takes memory. */

@@ -62,9 +62,10 @@ export class FileReader {
   isAbsent(place: ImagePlace, kept: ImagePlace): boolean {
     if (this.lookUp !== "at_once") return false;
     try {
-      if (this.#hasFolder(place)) return this.#hasNoFile(place) && (!this.#hasFolder(kept) || this.#hasNoFile(kept));
+      if (this.#folders.isThere(place))
+        return this.#hasNoFile(place) && (!this.#folders.isThere(kept) || this.#hasNoFile(kept));
       const isRootThere = lookAtOnce(this.#root) !== undefined;
-      return isRootThere && (!this.#hasFolder(kept) || this.#hasNoFile(kept));
+      return isRootThere && (!this.#folders.isThere(kept) || this.#hasNoFile(kept));
     } catch {
       return false;
     }
@@ -119,10 +120,6 @@ export class FileReader {
     if (cached !== undefined) return Date.parse(cached.record.created_at);
     const found = await this.#findImage(place);
     return found && toCreatedAtMs(await this.#readRecordText(place), found);
-  }
-
-  #hasFolder(place: ImagePlace): boolean {
-    return this.#folders.isKnown(place) || lookAtOnce(place.folder) !== undefined;
   }
 
   #hasNoFile(place: ImagePlace): boolean {

@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { systemClock } from "../core/clock.ts";
 import type { ImagePlace } from "./file-layout.ts";
-import { lookAt, type LookUp } from "./open-file.ts";
+import { lookAt, lookAtOnce, type LookUp } from "./open-file.ts";
 
 /** How long a folder that was seen to be real counts as such: whoever can replace it could replace the files as well. */
 const TRUSTED_MS = 1_000;
@@ -29,6 +29,16 @@ export class FolderChecks {
     const state = await checkFolders(place, lookUp);
     if (state === "real") this.#seenAtMs.set(place.folder, seenAtMs);
     return state;
+  }
+
+  /** True when there is something of the folder's name, or was a moment ago. Looks on the event loop. */
+  isThere(place: ImagePlace): boolean {
+    if (this.isKnown(place)) return true;
+    const seenAtMs = systemClock.monotonicMs();
+    if (lookAtOnce(place.folder) === undefined) return false;
+    const isReal = place.folders.every((folder) => lookAtOnce(folder)?.isDirectory() === true);
+    if (isReal) this.#seenAtMs.set(place.folder, seenAtMs);
+    return true;
   }
 
   /** True when the folders were real a moment ago. */
