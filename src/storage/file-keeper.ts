@@ -1,4 +1,4 @@
-import { copyFile, constants, link, lstat, mkdir, rename, rmdir } from "node:fs/promises";
+import { copyFile, constants, link, lstat, mkdir, rename, rmdir, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isErrno, StorageError } from "../core/errors.ts";
 import { NO_LINKS, removeFile, syncFolder } from "./durable-file.ts";
@@ -10,25 +10,27 @@ const FOLDER_ATTEMPTS = 5;
 
 /**
  * Moves a picture between what expires and what is kept; true when it then lies at `to`, false when it was in neither.
- * It appears there, and is flushed, before it leaves here: a crash in the middle leaves it in both, which reads as one,
- * and any process may finish the move. Its bytes are never copied where the file system has hard links.
+ * The picture changes its name in one step, so that of several processes that move it to and fro none can lose it; its
+ * record is there before it and gone here after it. Any process may finish what a crash left in the middle.
  */
 export async function moveImageFiles(from: ImagePlace, to: ImagePlace): Promise<boolean> {
   for (const format of from.formats) {
     const path = toImagePath(from, format);
     if (!(await isRegularFile(path)) || (await checkFolders(from)) !== "real") continue;
+    let isMoved = false;
     await makeFolders(to, async () => {
       await placeRecord(from.recordPath, to.recordPath);
-      await placeImage(path, toImagePath(to, format));
+      isMoved = await moveFile(path, toImagePath(to, format));
     });
-    if (!(await isRegularFile(toImagePath(to, format)))) {
+    if (!isMoved) {
       if (await isRegularFile(path)) throw new Error("The folder of the picture vanishes again and again");
+      if (await hasImage(to)) return true; // another process was faster
       await removeFile(to.recordPath); // somebody deleted the picture meanwhile
       continue;
     }
     await flush(to);
-    await removeFile(path);
-    await removeFile(from.recordPath);
+    // Unless another process has moved it back meanwhile, and needs its record here.
+    if (await isRegularFile(toImagePath(to, format))) await removeFile(from.recordPath);
     await syncFolder(from.folder).catch(ignoreMissing);
     return true;
   }
@@ -92,14 +94,16 @@ async function makeRealFolder(path: string, { id }: ImagePlace): Promise<void> {
   throw new StorageError("storage_unavailable", `Cannot move image "${id}": a link stands in a folder's place`);
 }
 
-/** A second name for the same file; a file that is there already is the same one, left by a crash. */
-async function placeImage(from: string, to: string): Promise<void> {
+/** False when there is nothing to move. A file that is there already is the same one. */
+async function moveFile(from: string, to: string): Promise<boolean> {
   try {
-    await link(from, to);
+    // Of two names for one file, as an earlier version left them when it crashed, a rename removes none.
+    if (await isRegularFile(to)) await unlink(from);
+    else await rename(from, to);
+    return true;
   } catch (error) {
-    if (isErrno(error, "EEXIST", "ENOENT")) return;
-    if (!isErrno(error, ...NO_LINKS)) throw error;
-    await rename(from, to).catch(ignoreMissing);
+    ignoreMissing(error);
+    return false;
   }
 }
 

@@ -34,6 +34,7 @@ import { prepareImage } from "./image-record.ts";
 import { LegacyFiles } from "./legacy-files.ts";
 import { chooseLookUp } from "./open-file.ts";
 import { StorageQuota, type StorageLimits, type StorageUsage } from "./storage-quota.ts";
+import { Turns } from "./turns.ts";
 
 export interface FileStorageOptions extends AbstractStorageOptions {
   /** The folder; made on first use, but never again: when it vanishes later, so did its volume. */
@@ -56,6 +57,8 @@ export class FileStorage extends AbstractStorage {
   readonly #counter: FileUsage;
   readonly #quota: StorageQuota;
   readonly #operations = new FileOperations();
+  /** A move that meets another one, or a deletion, could lose the record or bring the picture back. */
+  readonly #moves = new Turns();
   #rootMade: Promise<void> | undefined;
 
   constructor(options: FileStorageOptions) {
@@ -109,7 +112,9 @@ export class FileStorage extends AbstractStorage {
   override async keepImage(imageId: string, keep: boolean, { signal }: OperationOptions = {}): Promise<boolean> {
     const action = keep ? "Cannot keep image" : "Cannot release image";
     const moved = await this.#runOnImage("storage_write_failed", action, imageId, signal, async (place, kept) => {
-      const isMoved = await (keep ? moveImageFiles(place, kept) : moveImageFiles(kept, place));
+      const isMoved = await this.#moves.take(place.id, async () =>
+        keep ? moveImageFiles(place, kept) : moveImageFiles(kept, place),
+      );
       if (isMoved && !keep) await removeEmptyFolders(kept);
       return isMoved || undefined;
     });
@@ -148,8 +153,10 @@ export class FileStorage extends AbstractStorage {
       imageId,
       signal,
       async (place, kept) => {
-        const isDeleted = await deleteImageFiles(place);
-        const isKeptDeleted = await deleteImageFiles(kept);
+        const [isDeleted, isKeptDeleted] = await this.#moves.take(place.id, async () => [
+          await deleteImageFiles(place),
+          await deleteImageFiles(kept),
+        ]);
         if (isKeptDeleted) await removeEmptyFolders(kept);
         return isDeleted || isKeptDeleted || undefined;
       },

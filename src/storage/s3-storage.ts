@@ -34,6 +34,7 @@ import { moveObject } from "./s3-keeper.ts";
 import { evictOldestObjects } from "./s3-eviction.ts";
 import { S3Usage } from "./s3-usage.ts";
 import { StorageQuota, type StorageLimits, type StorageUsage } from "./storage-quota.ts";
+import { Turns } from "./turns.ts";
 import { S3Records, toKeySpaces, type KeySpaces, type S3ImageId } from "./s3-records.ts";
 
 export interface S3StorageOptions extends AbstractStorageOptions {
@@ -75,6 +76,8 @@ export class S3Storage extends AbstractStorage {
   readonly #records: S3Records;
   readonly #counter: S3Usage;
   readonly #quota: StorageQuota;
+  /** A move that meets another one, or a deletion, could lose the picture or bring it back. */
+  readonly #moves = new Turns();
   readonly #isLimited: boolean;
   /** How far this machine's clock was ahead of the server's at the last answer. */
   #skewMs = 0;
@@ -231,7 +234,9 @@ export class S3Storage extends AbstractStorage {
     const action = keep ? "Cannot keep image" : "Cannot release image";
     const call: BucketCall = { operation: "storage_write_failed", message: `${action} "${parsed.id}"`, signal };
     const image = { ...parsed, isKept: keep };
-    return moveObject({ bucket: this.#bucket, records: this.#records, counter: this.#counter, image, call });
+    return this.#moves.take(parsed.id, async () =>
+      moveObject({ bucket: this.#bucket, records: this.#records, counter: this.#counter, image, call }),
+    );
   }
 
   override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
@@ -243,10 +248,12 @@ export class S3Storage extends AbstractStorage {
       message: `Cannot delete image "${parsed.id}"`,
       signal,
     };
-    const deleted = await this.#deleteObject({ ...parsed, isKept: false }, call);
-    const deletedKept = await this.#deleteObject({ ...parsed, isKept: true }, call);
-    this.#records.forget(parsed.id);
-    return deleted || deletedKept;
+    return this.#moves.take(parsed.id, async () => {
+      const deleted = await this.#deleteObject({ ...parsed, isKept: false }, call);
+      const deletedKept = await this.#deleteObject({ ...parsed, isKept: true }, call);
+      this.#records.forget(parsed.id);
+      return deleted || deletedKept;
+    });
   }
 
   override async findImages(query: FindImagesQuery = {}): Promise<ImagePage> {
@@ -325,12 +332,13 @@ export class S3Storage extends AbstractStorage {
     await this.#bucket.close();
   }
 
-  /** Kept pictures are looked for last: they appear there before they are gone here. */
+  /** Kept pictures are looked for last: they appear there before they are gone here. One may be released between the two. */
   async #readFrom<Result>(
     image: Omit<S3ImageId, "isKept">,
     read: (image: S3ImageId) => Promise<Result | undefined>,
   ): Promise<Result | undefined> {
-    return (await read({ ...image, isKept: false })) ?? (await read({ ...image, isKept: true }));
+    const current = { ...image, isKept: false };
+    return (await read(current)) ?? (await read({ ...image, isKept: true })) ?? (await read(current));
   }
 
   /** Once: whoever may not ask, or asks a server that does not know, is not told. */

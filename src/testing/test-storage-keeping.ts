@@ -120,6 +120,33 @@ export function testKeeping({ openStorage }: StorageSuite): void {
       }
     });
 
+    it("meets readers: each gets the whole picture, wherever it is just then", async (t) => {
+      const { storage, createIdOfAge } = await openStorage(t);
+      const bytes = createSampleImage(20_000);
+      const id = createIdOfAge(0);
+      await storage.saveImage(bytes, id, {});
+      for (let round = 0; round < 20; round++) {
+        const reads = Array.from({ length: 4 }, async () => storage.getImage(id));
+        const [isMoved, ...read] = await Promise.all([storage.keepImage(id, round % 2 === 0), ...reads]);
+        assert.equal(isMoved, true);
+        for (const each of read) assertSameBytes(each, bytes);
+      }
+    });
+
+    it("loses no picture that is kept and released at once", async (t) => {
+      const { storage, createIdOfAge } = await openStorage(t);
+      const bytes = createSampleImage(20_000);
+      for (let round = 0; round < 8; round++) {
+        const id = createIdOfAge(0);
+        await storage.saveImage(bytes, id, { round });
+        const moves = Array.from({ length: 6 }, async (_, index) => storage.keepImage(id, index % 2 === round % 2));
+        assert.deepEqual(new Set(await Promise.all(moves)), new Set([true]));
+        assertSameBytes(await storage.getImage(id), bytes);
+        assert.equal((await storage.readRecord(id))?.["round"], round);
+        assert.equal((await storage.findImages({ prefix: id })).records.length, 1);
+      }
+    });
+
     it("meets a cleanup: a picture that was promised to be kept stays whole", async (t) => {
       const opened = await openStorage(t);
       const bytes = createSampleImage(20_000);
