@@ -6,7 +6,16 @@ import { createMcpbManifest } from "./mcpb-manifest.ts";
 import { writeZip, type ZipEntry } from "./write-zip.ts";
 
 /** What the bundled command reads beside itself; it needs no package. */
-const CONTENT = ["package.json", "LICENSE", "README.md", "dist/cli", "dist/vendor", "models", "web"];
+const CONTENT = [
+  "package.json",
+  "LICENSE",
+  "README.md",
+  "dist/THIRD-PARTY-LICENSES.txt",
+  "dist/cli",
+  "dist/vendor",
+  "models",
+  "web",
+];
 
 const root = resolve(import.meta.dirname, "..");
 

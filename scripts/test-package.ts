@@ -1,20 +1,28 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 /** Packs the package, installs it elsewhere without running any script, and drives what was installed. */
-const MAX_PACKAGES = 70;
+const MAX_PACKAGES = 40;
 /** Beside the one that runs this: the oldest that is promised, and the newest line. */
 const OTHER_NODES = ["22.19.0", "26"];
 
+/** What starts the command as a process and can be told which. */
+const COMMAND_TESTS = ["cli", "cli-doctor", "end-to-end", "engine-command"].map((name) => `test/${name}.test.ts`);
+
 const root = resolve(import.meta.dirname, "..");
 const folder = mkdtempSync(join(tmpdir(), "mcp-image-server-package-"));
-const run = (command: string, args: readonly string[], cwd = folder): string =>
-  execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+const run = (command: string, args: readonly string[], cwd = folder, env: Record<string, string> = {}): string =>
+  execFileSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 
 try {
   run("npm", ["run", "check:package"], root);
@@ -26,7 +34,7 @@ try {
   const { filename, size, files } = readPackReport(packed);
   assert.ok(files.some((path) => path === "models/scenes-v1/unet/model.onnx"));
   assert.ok(files.some((path) => path === "web/gallery/gallery.css"));
-  assert.ok(files.some((path) => path === "dist/sbom.cdx.json"));
+  for (const name of ["sbom.cdx.json", "THIRD-PARTY-LICENSES.txt"]) assert.ok(files.includes(`dist/${name}`), name);
   assert.ok(files.every((path) => !path.endsWith(".test.js")));
   console.log(`ok: ${filename} has ${files.length} files and ${(size / 1024 / 1024).toFixed(1)} MiB`);
 
@@ -47,9 +55,9 @@ try {
   writeFileSync(
     join(folder, "use.js"),
     `import { createApp, parseSettings } from "mcp-image-server";
-     import { FileStorage, createImageId } from "mcp-image-server/storage";
+     import { FileStorage, S3Storage, createImageId } from "mcp-image-server/storage";
      import { KServeClient } from "mcp-image-server/kserve";
-     import { MockStorage } from "mcp-image-server/testing";
+     import { MockStorage, startFakeS3Server } from "mcp-image-server/testing";
      const app = createApp(parseSettings({ KSERVE_ENDPOINT: "embedded", HOST: "127.0.0.1", PORT: "0", STORAGE_PATH: "pictures" }), { version: "1" });
      const url = await app.listen();
      const answer = await app.images.generate({ prompt: "a blue star", width: 64, height: 64, numInferenceSteps: 1 }, { clientId: "me" });
@@ -57,13 +65,25 @@ try {
      const page = await fetch(url, { headers: { accept: "text/html" } });
      const [, style] = /href="(.*\\.css)"/.exec(await page.text());
      console.log((await fetch(url + style)).status, response.status, response.headers.get("content-type"), [FileStorage, createImageId, KServeClient, MockStorage].every(Boolean));
-     await app.close();`,
+     const store = await startFakeS3Server({ accessKeyId: "a", buckets: ["pictures"] });
+     const keys = { accessKeyId: "a", secretAccessKey: "fake-secret-access-key" };
+     const s3 = new S3Storage({ bucket: "pictures", endpointUrl: store.url, baseUrl: url, ...keys });
+     await s3.checkHealth();
+     await Promise.all([s3.close(), store.close(), app.close()]);`,
   );
   assert.equal(run(process.execPath, ["use.js"]).trim(), "200 200 image/png true");
-  console.log("ok: the library draws with the built-in engine");
+  console.log("ok: the library draws with the built-in engine, and reaches a bucket");
+
+  checkTypes();
+  console.log("ok: its types need no package but those that it brings");
 
   await drawOverStdio(process.execPath, [command]);
   console.log(`ok: the installed command draws over stdio, from ${installed.slice(folder.length + 1)}`);
+
+  run(process.execPath, ["--test", "--test-concurrency=2", "--test-reporter=dot", ...COMMAND_TESTS], root, {
+    TEST_COMMAND: realpathSync(command),
+  });
+  console.log(`ok: the installed command passes ${COMMAND_TESTS.join(" ")}`);
 
   const npx = run("npx", ["--no-install", "mcp-image-server", "--version"]).trim();
   assert.equal(npx, version);
@@ -74,9 +94,30 @@ try {
     await drawOverStdio(node, [command]);
     console.log(`ok: it draws over stdio on Node ${run(node, ["--version"]).trim()}`);
   }
-  console.log(`${7 + OTHER_NODES.length} passed, 0 failed`);
+  console.log(`${9 + OTHER_NODES.length} passed, 0 failed`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Compiles a program that uses the library, and the library's own declarations with it. */
+function checkTypes(): void {
+  writeFileSync(
+    join(folder, "use.ts"),
+    `import { createApp, parseSettings, GenerateImageTool, type App, type Settings } from "mcp-image-server";
+     import { AbstractStorage, S3Storage, type ImageRecord } from "mcp-image-server/storage";
+     import { KServeClient } from "mcp-image-server/kserve";
+     import { MockStorage, startFakeS3Server } from "mcp-image-server/testing";
+     const settings: Settings = parseSettings({});
+     export const app: App = createApp(settings, { version: "1" });
+     export const record = (storage: AbstractStorage): Promise<ImageRecord | undefined> => storage.readRecord("1");
+     export const days: number = new S3Storage({ bucket: "b", baseUrl: "http://localhost" }).describeLifecycle(1).Expiration.Days;
+     export { GenerateImageTool, KServeClient, MockStorage, startFakeS3Server };`,
+  );
+  // Those of Node are the program's own.
+  const types = ["--typeRoots", join(root, "node_modules/@types"), "--types", "node"];
+  const strict = ["--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--noEmit"];
+  const target = ["--target", "es2024", "--lib", "es2024,esnext.disposable", "--module", "nodenext"];
+  run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...types, ...strict, ...target, "use.ts"]);
 }
 
 /** One picture through the command, as an MCP client starts it. */

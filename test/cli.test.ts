@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
 import { verifyImage } from "../src/core/verify-image.ts";
 import { FAKE_S3_ACCESS_KEY_ID, FAKE_S3_SECRET_ACCESS_KEY, startFakeS3Server } from "../src/testing/fake-s3-server.ts";
-import { COMMAND, runCommand, ServerProcess, TemporaryFolder } from "./support/server-process.ts";
+import { COMMAND, runCommand, ServerProcess, startCommand, TemporaryFolder } from "./support/server-process.ts";
 
 // Proves: CLI-1, CLI-2
 describe("mcp-image-server", () => {
@@ -151,6 +153,16 @@ describe("mcp-image-server", () => {
     );
     assert.deepEqual([status, stdout], [1, ""]);
     assert.equal(stderr, "mcp-image-server needs Node 22.19 or newer, and this is Node 20.20.2\n");
+  });
+
+  test("serve writes its log for human eyes where LOG_FORMAT says so", async () => {
+    using home = new TemporaryFolder();
+    const settings = { KSERVE_ENDPOINT: "http://127.0.0.1:9", PORT: "0", LOG_FORMAT: "pretty", NO_COLOR: "1" };
+    const child = startCommand(["serve", "--local"], { home: home.path, settings });
+    const [line] = await once(createInterface(child.stderr), "line");
+    child.kill();
+    await once(child, "exit");
+    assert.match(line, /^\[[\d:.]+\] INFO: cli server_started \{"url":"http:/);
   });
 
   test("cleanup deletes what has expired and prints how many", async () => {

@@ -6,7 +6,9 @@ import { describe, test } from "node:test";
 import { Ajv } from "ajv";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { bundle } from "../scripts/bundle.ts";
 import { createMcpbManifest } from "../scripts/mcpb-manifest.ts";
+import { writeLicenses } from "../scripts/write-licenses.ts";
 import { writeSbom } from "../scripts/write-sbom.ts";
 import { writeZip } from "../scripts/write-zip.ts";
 import { SETTING_NAMES, getSettingDefinition } from "../src/config/settings-table.ts";
@@ -137,16 +139,44 @@ describe("writeZip()", () => {
   });
 });
 
-describe("writeSbom()", () => {
-  test("lists the packages that production needs, at most 70, the vendored runtime among them", () => {
+describe("bundle()", async () => {
+  const bundled = await bundle({ write: false });
+
+  test("leaves two packages to the installation, as they are part of the library's interface", () => {
+    assert.deepEqual(Object.keys(packageJson.dependencies), ["@modelcontextprotocol/server", "zod"]);
+  });
+
+  test("writeSbom() lists what is installed and what dist/ holds, marked as such", () => {
     using folder = new TemporaryFolder();
     const file = join(folder.path, "sbom.cdx.json");
-    writeSbom(root, file);
-    const { bomFormat, components } = JSON.parse(readFileSync(file, "utf8"));
-    assert.equal(bomFormat, "CycloneDX");
-    const names: string[] = components.map(({ name }: { name: string }) => name);
-    assert.ok(names.includes("zod") && names.includes("onnxruntime-web"));
-    assert.ok(!names.includes("typescript"));
-    assert.ok(names.length <= 70, `${names.length}: ${names.join(" ")}`);
+    writeSbom(root, bundled, file);
+    const { bomFormat, metadata, components } = JSON.parse(readFileSync(file, "utf8"));
+    assert.deepEqual([bomFormat, metadata.component.name], ["CycloneDX", packageJson.name]);
+    const name = (component: { name: string }): string => component.name;
+    const isBundled = (component: { properties: { name: string }[] }): boolean =>
+      component.properties?.[0]?.name === "cdx:npm:package:bundled";
+    const held: string[] = components.filter(isBundled).map(name);
+    for (const known of ["@aws-sdk/client-s3", "commander", "onnxruntime-web", "pino-pretty", "zod"]) {
+      assert.ok(held.includes(known), known);
+    }
+    const all: string[] = components.map(name);
+    for (const known of Object.keys(packageJson.dependencies)) assert.ok(all.includes(known), known);
+    assert.ok(!all.includes("typescript"));
+    // Every component says under what it is licensed.
+    for (const component of components) assert.ok(component.licenses?.length > 0, component.name);
+  });
+
+  test("writeLicenses() gives the text for each package that dist/ holds", () => {
+    using folder = new TemporaryFolder();
+    const file = join(folder.path, "licenses.txt");
+    writeLicenses(root, bundled, file);
+    const text = readFileSync(file, "utf8");
+    for (const path of bundled) {
+      const { name, version } = JSON.parse(readFileSync(join(root, path, "package.json"), "utf8"));
+      assert.ok(text.includes(`${name} ${version} (`), path);
+    }
+    for (const words of ["Apache License", "Permission is hereby granted", "Redistribution and use", "Blue Oak"]) {
+      assert.ok(text.includes(words), words);
+    }
   });
 });

@@ -117,7 +117,7 @@ export class RedisLimitStore implements LimitStore {
           cause: error,
         });
       }),
-      import("rate-limiter-flexible"),
+      import("./redis-rate-limiter.ts"),
     ]);
     const client = createClient({
       url: this.#options.url.reveal(),

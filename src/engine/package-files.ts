@@ -48,12 +48,9 @@ export function findNativeRuntime(workingFolder: string = process.cwd()): string
   throw new ConfigurationError("configuration_invalid", message);
 }
 
-/** A file that a thread or process runs: beside this one, or in `dist/engine/` when this one was bundled elsewhere. */
+/** A file that a thread or process runs, beside this one. */
 export function findEngineFile(stem: "engine-worker" | "engine-process"): URL {
-  const name = `${stem}${extname(import.meta.url)}`;
-  const beside = new URL(name, import.meta.url);
-  if (existsSync(beside)) return beside;
-  return pathToFileURL(join(findPackageRoot(), "dist", "engine", name));
+  return new URL(`${stem}${extname(import.meta.url)}`, import.meta.url);
 }
 
 /** The model that is shipped with the package. */

@@ -1,8 +1,13 @@
-import { pino, type DestinationStream } from "pino";
+import { pino } from "pino";
 import { LEVELS } from "./levels.ts";
 
 /** What JSON leaves as it is and a terminal obeys: C1 controls, line separators, changes of direction. */
 const UNSAFE_ON_A_TERMINAL = /[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
+
+/** Takes whole lines. */
+export interface LogSink {
+  write(line: string): void;
+}
 
 export interface LogDestinationOptions {
   /** `auto`: pretty on a terminal, JSON lines elsewhere. */
@@ -12,19 +17,19 @@ export interface LogDestinationOptions {
   /** Asked for `NO_COLOR`, `FORCE_COLOR` and `TERM`. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Default: standard error. */
-  readonly sink?: DestinationStream;
+  readonly sink?: LogSink;
 }
 
 /** Standard error, written synchronously so that a crash loses nothing; stdout belongs to the stdio transport. */
-export function createStderrDestination(): DestinationStream {
+export function createStderrDestination(): LogSink {
   return pino.destination({ dest: 2, sync: true });
 }
 
 /** Where log lines go, as JSON or for human eyes; the printer is loaded only when it is wanted. */
-export async function loadLogDestination(options: LogDestinationOptions): Promise<DestinationStream> {
+export async function loadLogDestination(options: LogDestinationOptions): Promise<LogSink> {
   const sink = options.sink ?? createStderrDestination();
   if (options.format === "json" || (options.format === "auto" && !options.isTerminal)) return sink;
-  const { prettyFactory } = await import("pino-pretty");
+  const { prettyFactory } = await import("./pretty-factory.ts");
   const toPretty = prettyFactory({
     colorize: wantsColor(options.env, options.isTerminal),
     customLevels: LEVELS,

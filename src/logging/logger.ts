@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { pino, type DestinationStream, type Logger as PinoLogger } from "pino";
+import { pino, type Logger as PinoLogger } from "pino";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { errorFields } from "./error-fields.ts";
 import { LEVELS, type Level } from "./levels.ts";
-import { createStderrDestination } from "./log-destination.ts";
+import { createStderrDestination, type LogSink } from "./log-destination.ts";
 import { toSafeFields } from "./safe-fields.ts";
 
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -21,7 +21,7 @@ export interface LoggingOptions {
   /** The name of a level in any case; `warn` is `warning`. */
   readonly level: string;
   /** Default: standard error, as JSON lines. See `loadLogDestination()` for the pretty form. */
-  readonly destination?: DestinationStream;
+  readonly destination?: LogSink;
   /** Default: the machine's clock. */
   readonly clock?: Pick<Clock, "nowMs">;
 }

@@ -4,7 +4,9 @@ import type { Logger } from "../logging/logger.ts";
 import type { FailedOperation } from "./file-errors.ts";
 import { presignS3Get, toObjectUrl } from "./s3-presign.ts";
 import { S3Body } from "./s3-body.ts";
-import { loadS3, type LoadedS3, type S3ClientOptions, type S3Credentials } from "./s3-client.ts";
+import { loadS3, type LoadedS3 } from "./s3-client.ts";
+import type { S3ClientOptions } from "./s3-client-options.ts";
+import type { S3Credentials } from "./s3-credentials.ts";
 import { toS3Failure, toS3StorageError } from "./s3-errors.ts";
 
 /** What one call to the bucket is for: the words of its error, and who may end it. */

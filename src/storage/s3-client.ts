@@ -1,30 +1,13 @@
 import { createHash } from "node:crypto";
-import type * as S3Module from "@aws-sdk/client-s3";
+import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
 import { isJsonObject } from "../core/json.ts";
-import type { Secret } from "../core/secret.ts";
+import type * as S3Sdk from "./s3-sdk.ts";
+import type { S3ClientOptions } from "./s3-client-options.ts";
 
 /** The SDK, which is large and so loaded on first use, and a client of it. */
 export interface LoadedS3 {
-  readonly sdk: typeof S3Module;
-  readonly client: S3Module.S3Client;
-}
-
-export interface S3Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: Secret;
-  /** Belongs to temporary keys. */
-  readonly sessionToken: Secret | undefined;
-}
-
-export interface S3ClientOptions {
-  readonly endpointUrl: string | undefined;
-  readonly regionName: string;
-  /** `undefined`: the default credential chain (environment, profiles, IRSA, IMDS). */
-  readonly credentials: S3Credentials | undefined;
-  /** For one attempt; the SDK makes up to three. */
-  readonly attemptTimeoutMs: number;
-  /** Called with the storage's own time, from the Date header of each answer. */
-  readonly onStorageDate: (storageMs: number) => void;
+  readonly sdk: typeof S3Sdk;
+  readonly client: S3Client;
 }
 
 const MAX_ATTEMPTS = 3;
@@ -32,9 +15,9 @@ const CONNECTION_TIMEOUT_MS = 5000;
 const MAX_SOCKETS = 64;
 
 export async function loadS3(options: S3ClientOptions): Promise<LoadedS3> {
-  const sdk = await import("@aws-sdk/client-s3");
+  const sdk = await import("./s3-sdk.ts");
   const { credentials, endpointUrl, attemptTimeoutMs } = options;
-  const config: S3Module.S3ClientConfig = {
+  const config: S3ClientConfig = {
     region: options.regionName,
     maxAttempts: MAX_ATTEMPTS,
     // The default sends checksums that many other servers refuse.
@@ -66,7 +49,7 @@ export async function loadS3(options: S3ClientOptions): Promise<LoadedS3> {
 /** Other servers want the older Content-MD5 on these and know no CRC32; AWS knows both. */
 const CHECKED_COMMANDS = new Set(["DeleteObjectsCommand", "PutBucketLifecycleConfigurationCommand"]);
 
-function useContentMd5(client: S3Module.S3Client): void {
+function useContentMd5(client: S3Client): void {
   client.middlewareStack.add(
     (next, context) => async (args) => {
       if (CHECKED_COMMANDS.has(context.commandName ?? "")) replaceChecksum(args.request);
@@ -85,7 +68,7 @@ function replaceChecksum(request: unknown): void {
   headers["content-md5"] = createHash("md5").update(body).digest("base64");
 }
 
-function reportStorageDate(client: S3Module.S3Client, onStorageDate: (storageMs: number) => void): void {
+function reportStorageDate(client: S3Client, onStorageDate: (storageMs: number) => void): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       const result = await next(args);

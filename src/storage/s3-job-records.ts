@@ -11,7 +11,8 @@ import {
   type JobRecords,
 } from "./job-records.ts";
 import { S3Bucket } from "./s3-bucket.ts";
-import { toCredentials, type S3StorageOptions } from "./s3-storage.ts";
+import { toCredentials } from "./s3-credentials.ts";
+import type { S3StorageOptions } from "./s3-storage.ts";
 
 export type S3JobRecordsOptions = Omit<S3StorageOptions, "baseUrl" | "clock">;
 

@@ -1,11 +1,10 @@
-import type { LifecycleRule } from "@aws-sdk/client-s3";
 import { systemClock, type Clock } from "../core/clock.ts";
-import { ConfigurationError, StorageError } from "../core/errors.ts";
+import { StorageError } from "../core/errors.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
 import { parseImageId } from "../core/image-id.ts";
 import type { JsonObject } from "../core/json.ts";
 import { systemRandom } from "../core/random.ts";
-import { Secret } from "../core/secret.ts";
+import type { Secret } from "../core/secret.ts";
 import { getLogger } from "../logging/logger.ts";
 import {
   AbstractStorage,
@@ -28,8 +27,9 @@ import { MAX_KEYS, S3Bucket, type BucketCall } from "./s3-bucket.ts";
 import { listKeys } from "./s3-listing.ts";
 import type { S3Keys } from "./s3-keys.ts";
 import { packRecord, SPILL_NAME, TOKEN_NAME } from "./s3-metadata.ts";
-import type { S3Credentials } from "./s3-client.ts";
-import { applyExpiryRule, toExpiryRule, type LifecycleChange } from "./s3-lifecycle.ts";
+import { toCredentials } from "./s3-credentials.ts";
+import { toExpiryRule, type ExpiryRule, type LifecycleChange } from "./s3-expiry-rule.ts";
+import { applyExpiryRule } from "./s3-lifecycle.ts";
 import { moveObject } from "./s3-keeper.ts";
 import { evictOldestObjects } from "./s3-eviction.ts";
 import { S3Usage } from "./s3-usage.ts";
@@ -306,7 +306,7 @@ export class S3Storage extends AbstractStorage {
   }
 
   /** The rule that `applyLifecycle` sets, in the form of the API. */
-  describeLifecycle(ttlSeconds: number): LifecycleRule {
+  describeLifecycle(ttlSeconds: number): ExpiryRule {
     return toExpiryRule(this.#keys, ttlSeconds);
   }
 
@@ -376,25 +376,4 @@ export class S3Storage extends AbstractStorage {
 
 function createToken(): string {
   return Buffer.from(systemRandom.bytes(8)).toString("hex");
-}
-
-export function toCredentials({
-  accessKeyId,
-  secretAccessKey,
-  sessionToken,
-}: Pick<S3StorageOptions, "accessKeyId" | "secretAccessKey" | "sessionToken">): S3Credentials | undefined {
-  if (accessKeyId === undefined && secretAccessKey === undefined) return undefined;
-  if (accessKeyId === undefined || secretAccessKey === undefined) {
-    const message = "Cannot use S3: an access key id and a secret access key belong together";
-    throw new ConfigurationError("configuration_invalid", message);
-  }
-  return {
-    accessKeyId,
-    secretAccessKey: toSecret(secretAccessKey),
-    sessionToken: sessionToken === undefined ? undefined : toSecret(sessionToken),
-  };
-}
-
-function toSecret(text: Secret | string): Secret {
-  return typeof text === "string" ? new Secret(text) : text;
 }

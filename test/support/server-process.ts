@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
-/** The command as its source. */
-export const COMMAND = resolve(import.meta.dirname, "../../src/cli/bin.ts");
+/** The command: its source, or what `TEST_COMMAND` names, such as the built one. */
+export const COMMAND = resolve(import.meta.dirname, "../..", process.env["TEST_COMMAND"] ?? "src/cli/bin.ts");
 
 /** The environment of a fresh user: nothing set but where programs and the home are. */
 export function freshEnvironment(
