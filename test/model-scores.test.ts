@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { loadHeldOut } from "../bench/model/heldout.ts";
-import { drawCaption, scoreSet } from "../bench/model/measure.ts";
+import { drawCaption, scoreNegatives, scoreSet } from "../bench/model/measure.ts";
 import { shrink } from "../bench/model/picture.ts";
-import { judge } from "../bench/model/score.ts";
+import { judge, shows } from "../bench/model/score.ts";
 import type { RgbImage } from "../src/core/png.ts";
 import { DiffusionPipeline } from "../src/engine/diffusion-pipeline.ts";
 import { findRuntime, shippedModelPath } from "../src/engine/package-files.ts";
 
 /** Of each kind of plain caption the first so many: what `npm run eval:model` says in full, in a minute. */
 const SUBSET = 6;
+/** Captions with and without a negative prompt, in pairs. */
+const NEGATIVES = 16;
 const { renderer, sets } = loadHeldOut();
 
 // Proves: ENGINE-7
@@ -31,6 +33,10 @@ describe("The shipped model on held-out captions", () => {
     atLeast(["kinds"], ["relation"], 2);
     atLeast(["sky", "land"], ["landscape"], 2 * SUBSET);
     atLeast(["whole"], ["landscape"], 5);
+    const negatives = sets.negative.slice(0, NEGATIVES);
+    const onWrong = (line: string): void => console.log(`not removed: ${line}`);
+    const { shown, removed, added } = await scoreNegatives(negatives, drawCaption(pipeline), renderer, onWrong);
+    assert.ok(shown >= 2 && removed >= shown - 1 && added === 0, `${removed} of ${shown} removed, ${added} added`);
   });
 });
 
@@ -63,6 +69,24 @@ test("judge() sees what a picture shows and what it does not", () => {
     renderer,
   );
   assert.deepEqual(empty, { background: true, color: false, side: false, kind: false });
+});
+
+test("judge() takes neither strips of sand nor stars for the sun or the moon", () => {
+  const night = sets.negative.find(({ scene }) => scene.type === "landscape" && scene.light === "moon");
+  assert.ok(night);
+  const paint = (isBright: (x: number, y: number) => boolean): RgbImage => ({
+    width: 64,
+    height: 64,
+    rgb: Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => {
+      const pixel = Math.floor(i / 3);
+      return isBright(pixel % 64, Math.floor(pixel / 64)) ? ([245, 242, 217][i % 3] ?? 0) : 20;
+    }),
+  });
+  const shown = (image: RgbImage): boolean => shows(night, "moon", image, renderer);
+  assert.equal(shown(paint((x, y) => Math.hypot(x - 20, y - 13) < 6)), true);
+  assert.equal(shown(paint((x, y) => x % 9 < 2 && y % 9 < 2)), false);
+  assert.equal(shown(paint((_x, y) => y === 30 || y === 31)), false);
+  assert.equal(shown(paint((x, y) => x < 12 && y >= 30 && y < 34)), false);
 });
 
 test("shrink() averages square blocks and refuses what they do not divide", () => {

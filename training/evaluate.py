@@ -73,15 +73,15 @@ def free(rng, count):
     return jobs
 
 
-NEGATIVES = [  # prompt, negative prompt, scene that shows the unwanted thing (of boats and houses only bright ones count: dark ones are hard to tell from the ground)
-    ("the sea", "boat", dict(land="sea", time="day", boat=None)),
-    ("hills", "house", dict(land="hills", time="day", house=None)),
-    ("mountains at night", "moon", dict(land="mountains", time="night", light="moon")),
-    ("desert", "cactus", dict(land="desert", time="day", cactus=True)),
-    ("hills at night", "stars", dict(land="hills", time="night", stars=True)),
-    ("mountains", "clouds", dict(land="mountains", time="day", clouds=True)),
-    ("a desert at sunset", "sun", dict(land="desert", time="sunset", light="sun")),
-    ("hills by day", "trees", dict(land="hills", time="day", trees=True)),
+NEGATIVES = [  # prompt, negative prompt, scene that shows the unwanted thing: what guidance often adds to prompts that do not name it
+    ("night", "moon", dict(land="hills", time="night", light="moon")),
+    ("boat at night", "moon", dict(land="sea", time="night", light="moon")),
+    ("a starry night", "moon", dict(land="hills", time="night", light="moon")),
+    ("day", "sun", dict(land="mountains", time="day", light="sun")),
+    ("morning", "sun", dict(land="mountains", time="day", light="sun")),
+    ("water", "boat", dict(land="sea", time="day", boat=None)),
+    ("a cottage", "clouds", dict(land="hills", time="day", clouds=True)),
+    ("countryside at sunset", "trees", dict(land="hills", time="sunset", trees=True)),
 ]
 
 

@@ -69,10 +69,10 @@ def renderer(aspects):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out")
-    parser.add_argument("--count", type=int, default=300, help="captions per set; negative prompts: pairs of pictures of half of it")
+    parser.add_argument("--count", type=int, default=300, help="captions per set; of negative prompts there are always six pairs each")
     args = parser.parse_args()
     rng = random.Random(SEED)
-    sets = {"plain": plain(rng, args.count), "free": free(rng, args.count), "negative": negative(rng, 4 * len(NEGATIVES))}
+    sets = {"plain": plain(rng, args.count), "free": free(rng, args.count), "negative": negative(rng, 12 * len(NEGATIVES))}
     aspects = sorted({(j["rows"], j["columns"]) for jobs in sets.values() for j in jobs})
     written = {"renderer": renderer(aspects), "sets": {name: [entry(j) for j in jobs] for name, jobs in sets.items()}}
     with open(args.out, "w") as file:

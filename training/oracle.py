@@ -143,6 +143,16 @@ def close(area, color, limit=.05):
     return ((area - np.asarray(color)) ** 2).sum(-1) < limit
 
 
+def compact(mask, least):
+    """The connected parts of a mask that have at least `least` pixels and are neither wide nor flat: no stars, no strips of sand."""
+    kept = np.zeros_like(mask)
+    for part in components(mask, least):
+        extents = [np.ptp(axis) + 1 for axis in np.where(part)]
+        if max(extents) <= SIZE / 3 and min(extents) > 4:
+            kept |= part
+    return kept
+
+
 def judge_landscape(scene, picture):
     aspect, time = tuple(scene.get("aspect", SQUARE)), scene["time"]
     height, width = picture.shape[:2]
@@ -155,7 +165,7 @@ def judge_landscape(scene, picture):
     result["land"] = min(landscapes.LANDS, key=lambda l: abs(thumb[low:] - reference(time, l, aspect)[low:]).mean()) == scene["land"]
     if "light" in scene:
         color = {("sun", "day"): (1, .93, .35), ("sun", "sunset"): (1, .82, .35), ("moon", "night"): (.96, .95, .85)}[scene["light"], time]
-        near = close(part(0, .625), color, .06)
+        near = compact(close(part(0, .625), color, .06), 15 if scene["light"] == "moon" else 18)
         result["light"] = bool(near.sum() > (14 if scene["light"] == "moon" else 30))
         if result["light"] and "light_side" in scene:
             result["light side"] = bool((np.where(near)[1].mean() < width / 2) == (scene["light_side"] == "left"))

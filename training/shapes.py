@@ -5,7 +5,9 @@ A scene is a dict: type "shapes", aspect (rows, columns), background, objects [{
     relation  how the first shape lies to the second (a key of RELATIONS)
     row       True: two or three different shapes from left to right
     count     2..5 equal shapes, arranged as on a die
+    places    (x, y, radius) of every shape: a crowd, which has no caption and teaches the decoder alone
 """
+import math
 import random
 
 from canvas import COLORS, PATCHES, SHAPES, Canvas, rgb
@@ -50,10 +52,36 @@ def sample(rng, layout=None, aspect=(PATCHES, PATCHES)):
     return scene
 
 
+def crowd(rng):
+    """Many shapes of any size, mostly small ones, some of them inside a large one: as much to draw as fits into a picture."""
+    background, *colors = rng.sample(list(COLORS), 6)
+    some = lambda: dict(shape=rng.choice(SHAPES), color=rng.choice(colors), size=None)
+    objects, places = [], []
+    if rng.random() < .5:
+        objects.append(dict(some(), shape=rng.choice(SHELLS)))
+        places.append((rng.uniform(.4, .6), rng.uniform(.4, .6), rng.uniform(.26, .37)))
+    shell = list(zip(objects, places))
+    for _ in range(60):
+        if len(places) == 8:
+            break
+        item, r = some(), .085 * math.exp(rng.random() ** 1.5 * 1.1)
+        x, y = rng.uniform(r, 1 - r), rng.uniform(r, 1 - r)
+        free = all(math.dist((x, y), (a, b)) > 1.05 * (r + q) for a, b, q in places[len(shell):])
+        for around, (a, b, q) in shell:
+            gap = math.dist((x, y), (a, b))
+            free = free and (gap > 1.1 * (q + r) or gap + r < .6 * q and item["color"] != around["color"])
+        if free:
+            objects.append(item)
+            places.append((x, y, r))
+    return dict(type="shapes", aspect=[PATCHES, PATCHES], background=background, seed=0, objects=objects, places=places)
+
+
 def place(scene):
     """Where every shape goes: list of (object, cx, cy, r) in drawing order, in canvas units."""
     rng = random.Random(scene["seed"])
     objects = scene["objects"]
+    if "places" in scene:
+        return [(o, x, y, r) for o, (x, y, r) in zip(objects, scene["places"])]
     height, width = (n / PATCHES for n in scene.get("aspect", (PATCHES, PATCHES)))
     jitter = lambda a: rng.uniform(-a, a)
     if "side" in scene:
@@ -82,5 +110,6 @@ def render(scene, size):
     canvas = Canvas(size, scene.get("aspect", (PATCHES, PATCHES)))
     canvas.image[:] = rgb(scene["background"])
     for item, cx, cy, r in place(scene):
-        canvas.fill(canvas.shape(item["shape"], cx, cy, r), rgb(item["color"]))
+        part = canvas.window(cx, cy, r)
+        part.fill(part.shape(item["shape"], cx, cy, r), rgb(item["color"]))
     return canvas.image

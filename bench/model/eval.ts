@@ -37,8 +37,9 @@ for (const set of ["plain", "free", "negative"] as const satisfies readonly Capt
   if (values.set !== undefined && values.set !== set) continue;
   const captions = sets[set].slice(from, from + count);
   const draw = drawCaption(pipeline, settings);
+  const onWrong = (line: string): void => void (values.verbose && console.log(line));
   if (set === "negative") {
-    const result = await scoreNegatives(captions, draw, renderer);
+    const result = await scoreNegatives(captions, draw, renderer, onWrong);
     console.log(
       values.json
         ? JSON.stringify({ set, ...result })
@@ -46,7 +47,7 @@ for (const set of ["plain", "free", "negative"] as const satisfies readonly Capt
     );
     continue;
   }
-  const table = await scoreSet(captions, draw, renderer, (line) => values.verbose && console.log(line));
+  const table = await scoreSet(captions, draw, renderer, onWrong);
   const [all, whole] = [table.sum(undefined), table.sum(["whole"])];
   if (values.json) {
     console.log(JSON.stringify({ set, ...table.toJson() }));

@@ -1,4 +1,5 @@
 import type { Colour, HeldOutCaption, Landscape, RendererFacts, TimeOfDay } from "./heldout.ts";
+import { JUDGED_SIDE } from "./judge-shapes.ts";
 import {
   band,
   centreOf,
@@ -65,9 +66,22 @@ function judgeLand(
 
 function judgeLight(light: "sun" | "moon", scene: Landscape, picture: Picture): Record<string, boolean> {
   const colour = LIGHTS[`${light} ${scene.time}`] ?? [0, 0, 0];
-  const near = close(band(picture, 0, 0.625), colour, 0.06);
+  const sky = band(picture, 0, 0.625);
+  const near = compact(close(sky, colour, 0.06), sky.width, light === "moon" ? 15 : 18);
   const isThere = count(near) > (light === "moon" ? 14 : 30);
   return { light: isThere, ...(isThere && isOnSide("light side", near, scene.light_side, picture)) };
+}
+
+/** The connected parts of so many pixels that are neither wide nor flat: no stars, no strips of sand. */
+function compact(mask: Mask, width: number, least: number): Mask {
+  const parts = components(mask, width, least).filter((part) => {
+    const marked = part.flatMap((isMarked, i) => (isMarked ? [i] : []));
+    const extents = [marked.map((i) => i % width), marked.map((i) => Math.floor(i / width))].map(
+      (places) => Math.max(...places) - Math.min(...places) + 1,
+    );
+    return Math.max(...extents) <= JUDGED_SIDE / 3 && Math.min(...extents) > 4;
+  });
+  return mask.map((_, i) => parts.some((part) => part[i]));
 }
 
 function judgeThing(scene: Landscape, picture: Picture, { things }: RendererFacts): Record<string, boolean> {

@@ -37,11 +37,12 @@ export async function scoreSet(
   return table;
 }
 
-/** Captions in pairs: a prompt, then the same with a negative prompt that names what chance may add. */
+/** Captions in pairs: a prompt, then the same with a negative prompt that names what chance may add. `onWrong`: it is there. */
 export async function scoreNegatives(
   captions: readonly HeldOutCaption[],
   draw: Draw,
   renderer: RendererFacts,
+  onWrong: (line: string) => void,
 ): Promise<{ readonly pairs: number; readonly shown: number; readonly removed: number; readonly added: number }> {
   const result = { pairs: 0, shown: 0, removed: 0, added: 0 };
   for (let index = 0; index + 1 < captions.length; index += 2) {
@@ -49,6 +50,7 @@ export async function scoreNegatives(
     if (plain === undefined || negative?.negative_prompt === undefined) continue;
     const before = shows(plain, negative.negative_prompt, await draw(plain), renderer);
     const after = shows(negative, negative.negative_prompt, await draw(negative), renderer);
+    if (after) onWrong(`${plain.seed} ${plain.prompt}: ${negative.negative_prompt}${before ? "" : " added"}`);
     result.pairs++;
     result.shown += Number(before);
     result.removed += Number(before && !after);
