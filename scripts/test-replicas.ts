@@ -7,7 +7,7 @@ import { requireDebianPackage } from "./debian-packages.ts";
 
 requireDebianPackage("nginx", ["/usr/sbin/nginx", "/usr/bin/nginx"]);
 requireDebianPackage("redis-server", ["/usr/bin/redis-server", "/usr/bin/valkey-server"]);
-const files = ["test/load-replicas.test.ts", "test/shared-limits.test.ts"];
+const files = ["test/load-replicas.test.ts", "test/shared-limits.test.ts", "test/shared-changes.test.ts"];
 const child = spawn(process.execPath, ["--test", "--test-reporter=spec", "--test-timeout=240000", ...files], {
   stdio: "inherit",
 });

@@ -10,6 +10,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   config: 1,
   wire: 1,
   telemetry: 1,
+  redis: 1,
   storage: 2,
   kserve: 2,
   engine: 2,

@@ -1,36 +1,11 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { CallLimits } from "../src/access/call-limits.ts";
 import { RedisLimitStore } from "../src/access/redis-limit-store.ts";
 import { systemClock } from "../src/core/clock.ts";
 import { Secret } from "../src/core/secret.ts";
 import { startLoadedServer, toOutcome } from "./support/loaded-server.ts";
-import { TemporaryFolder } from "./support/server-process.ts";
-
-const REDIS_SERVER = ["/usr/bin/redis-server", "/usr/bin/valkey-server"].find((path) => existsSync(path));
-const skip =
-  REDIS_SERVER === undefined && "NO REDIS HERE: install the package redis-server to test limits that are shared";
-
-/** A real server on a free port of this machine, with nothing in it. */
-async function startRedis(port?: number) {
-  const folder = new TemporaryFolder();
-  const chosen = port ?? (await findFreePort());
-  const options = ["--port", String(chosen), "--bind", "127.0.0.1", "--save", "", "--dir", folder.path];
-  const child = spawn(REDIS_SERVER ?? "", options, { stdio: ["ignore", "pipe", "inherit"] });
-  for await (const chunk of child.stdout) if (String(chunk).includes("Ready to accept connections")) break;
-  child.stdout.resume();
-  const stop = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill("SIGKILL");
-    await once(child, "exit");
-    folder[Symbol.dispose]();
-  };
-  return { port: chosen, url: `redis://127.0.0.1:${chosen}`, stop, [Symbol.asyncDispose]: stop };
-}
+import { NO_REDIS, REDIS_SERVER, startRedis } from "./support/redis-server.ts";
 
 function createReplica(
   url: string,
@@ -47,7 +22,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   );
 }
 
-describe("CallLimits with Redis", { skip }, () => {
+describe("CallLimits with Redis", { skip: REDIS_SERVER === undefined && NO_REDIS }, () => {
   test("lets exactly as many jobs in as one client may begin, over all replicas at once", async () => {
     await using redis = await startRedis();
     const replicas = [1, 2, 3].map(() => createReplica(redis.url, { perMinute: 20, perDay: 1_000 }));
@@ -131,12 +106,3 @@ test("one POST begins no more jobs than one client may have at once", async () =
   // Each error is told twice: by its code and in the words for the model.
   assert.equal(answer.split("too_many_jobs").length - 1, 98);
 });
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}

@@ -1,8 +1,8 @@
 import type { RateLimiterRedis } from "rate-limiter-flexible";
 import type { Clock } from "../core/clock.ts";
-import { ConfigurationError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { getLogger } from "../logging/logger.ts";
+import { connectRedis, REDIS_TIMEOUT_MS, type RedisConnection } from "../redis/redis-connection.ts";
 import type { LimitStore, WindowLimit } from "./limit-store.ts";
 
 export interface RedisLimitStoreOptions {
@@ -13,22 +13,12 @@ export interface RedisLimitStoreOptions {
   readonly clock: Clock;
 }
 
-/** What is used of the client of the optional package. */
-interface RedisClient {
-  eval(script: string, options: { readonly keys: string[]; readonly arguments: string[] }): Promise<unknown>;
-  zRem(key: string, member: string): Promise<unknown>;
-  destroy(): void;
-}
-
 interface Connection {
-  readonly client: RedisClient;
+  readonly client: RedisConnection;
   readonly limiterOf: (limit: WindowLimit) => RateLimiterRedis;
 }
 
 const KEY_START = "mcp-image-server:limits";
-/** A limit must never make a call wait for long: what is late counts as failed. */
-const TIMEOUT_MS = 1_000;
-const MAX_RECONNECT_MS = 5_000;
 
 /** Frees what is overdue, and takes a place if there is one: one step, so that replicas cannot both take the last. */
 const HOLD_SCRIPT = `
@@ -46,7 +36,7 @@ const logger = getLogger("access");
 export class RedisLimitStore implements LimitStore {
   readonly #options: RedisLimitStoreOptions;
   #connection: Promise<Connection> | undefined;
-  #client: RedisClient | undefined;
+  #client: RedisConnection | undefined;
 
   constructor(options: RedisLimitStoreOptions) {
     this.#options = options;
@@ -86,12 +76,12 @@ export class RedisLimitStore implements LimitStore {
     this.#client = undefined;
   }
 
-  /** @throws whatever the connection does, or an error when the answer is late */
+  /** A limit never makes a call wait for long. @throws whatever the connection does, or an error when the answer is late */
   async #ask<Answer>(question: (connection: Connection) => Promise<Answer>): Promise<Answer> {
     // Has its own limit, and loads a package at the first use.
     const connection = await this.#connect();
     const answered = new AbortController();
-    const late = this.#options.clock.sleep(TIMEOUT_MS, answered.signal).then(() => {
+    const late = this.#options.clock.sleep(REDIS_TIMEOUT_MS, answered.signal).then(() => {
       throw new Error("Redis did not answer in time");
     });
     try {
@@ -111,30 +101,14 @@ export class RedisLimitStore implements LimitStore {
   }
 
   async #open(): Promise<Connection> {
-    const [{ createClient }, { RateLimiterRedis }] = await Promise.all([
-      import("@redis/client").catch((error: unknown) => {
-        throw new ConfigurationError("configuration_invalid", "REDIS_URL needs the package @redis/client", {
-          cause: error,
-        });
+    const [client, { RateLimiterRedis }] = await Promise.all([
+      connectRedis({
+        url: this.#options.url,
+        onError: (error) => logger.debug("redis_failed", { purpose: "limits", error }),
       }),
       import("./redis-rate-limiter.ts"),
     ]);
-    const client = createClient({
-      url: this.#options.url.reveal(),
-      disableOfflineQueue: true,
-      socket: {
-        connectTimeout: TIMEOUT_MS,
-        reconnectStrategy: (retries) => Math.min(100 * 2 ** Math.min(retries, 6), MAX_RECONNECT_MS),
-      },
-    });
     this.#client = client;
-    client.on("error", (error: unknown) => logger.debug("redis_failed", { error }));
-    // Goes on trying by itself; until then each question fails at once.
-    void client.connect().catch(() => undefined);
-    await new Promise<void>((resolve) => {
-      client.once("ready", resolve);
-      client.once("error", resolve);
-    });
     const limiters = new Map<string, RateLimiterRedis>();
     return {
       client,

@@ -10,6 +10,7 @@ import { createHttpServer, type HttpServer } from "../http/http-server.ts";
 import { DOORS } from "../http/route-table.ts";
 import { createMetricsServer } from "../http/metrics-server.ts";
 import { ImageService } from "../images/image-service.ts";
+import { RedisChangeRelay } from "../images/redis-change-relay.ts";
 import { PictureConverter } from "../images/picture-converter.ts";
 import { PreviewMaker } from "../images/preview.ts";
 import { getLogger } from "../logging/logger.ts";
@@ -108,6 +109,8 @@ export function createApp(settings: Settings, options: AppOptions): App {
   const { auth, trustedProxies } = settings.access;
   const policy = createAccessPolicy(settings.access);
   const limits = createCallLimits(settings);
+  const { redisUrl } = settings.limits;
+  const changeRelay = redisUrl && new RedisChangeRelay({ url: redisUrl });
   const { signingKeys, expirySeconds: urlExpirySeconds } = settings.urls;
   const urlSigner = signingKeys.length === 0 ? undefined : new UrlSigner(signingKeys);
   const audit = new AuditLog(settings.operation.auditLog);
@@ -116,6 +119,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     generator: generator.images,
     queue,
     jobRecords,
+    changeRelay,
     ttlSeconds,
     jobTimeoutSeconds: settings.kserve.timeoutSeconds,
     embedsPrompt: settings.images.embedsPrompt,
@@ -207,6 +211,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
       logger.info("metrics_served", { port });
     }
     cleanup.start();
+    changeRelay?.start();
     return http.baseUrl();
   };
   const listen = async (): Promise<string> => {
@@ -229,6 +234,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     await cleanup.stop();
     await metricsServer.close();
     await limits.close();
+    await changeRelay?.close();
     await generator.close();
     await jobRecords.close();
     await storage.close();
@@ -242,7 +248,10 @@ export function createApp(settings: Settings, options: AppOptions): App {
     generator,
     cleanup,
     buildMcpServer,
-    handle: http.handle,
+    handle: (request, response) => {
+      changeRelay?.start();
+      http.handle(request, response);
+    },
     listen,
     close,
     [Symbol.asyncDispose]: close,

@@ -115,6 +115,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     maxSendingBytes: limits.sendingBytes,
     revalidateMs: limits.cacheRevalidateMs,
   });
+  const stopForgetting = images.changes.subscribe(({ kind, imageId }) => {
+    if (kind === "deleted") cache.forget(imageId);
+  });
   const health = new HealthMonitor({
     checks: options.health,
     clock,
@@ -195,6 +198,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       }
       await clock.sleep(IDLE_CHECK_MS, ended.signal).catch(() => undefined);
     }
+    stopForgetting();
   };
   const close = async ({ timeoutMs = DEFAULT_CLOSE_TIMEOUT_MS }: CloseOptions = {}): Promise<void> => {
     closing ??= closeAll(timeoutMs);

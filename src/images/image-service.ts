@@ -23,7 +23,7 @@ import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
 import { noMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
-import { ImageChanges } from "./image-changes.ts";
+import { ImageChanges, type ChangeRelay } from "./image-changes.ts";
 import type { GenerateImageResponse } from "./image-job.ts";
 import { ImageUrls, type UrlMode } from "./image-urls.ts";
 import { ImageJobs, type GenerateOptions, type PendingImage, type WaitOptions } from "./image-jobs.ts";
@@ -36,6 +36,8 @@ export interface ImageServiceOptions {
   readonly storage: AbstractStorage;
   readonly generator: ImageGenerator;
   readonly queue: FairQueue;
+  /** Tells the other processes of the store what this one does to pictures, and this one what they do. Default: nobody is told. */
+  readonly changeRelay?: ChangeRelay | undefined;
   /** Where every process finds the jobs of the others. Default: in this process alone. */
   readonly jobRecords?: JobRecords;
   /** `undefined`: pictures never expire. */
@@ -99,10 +101,11 @@ export class ImageService {
   readonly #audit: AuditLog;
   readonly #clock: Clock;
   readonly #jobs: ImageJobs;
-  readonly #changes = new ImageChanges();
+  readonly #changes: ImageChanges;
 
   constructor(options: ImageServiceOptions) {
     this.#storage = options.storage;
+    this.#changes = new ImageChanges(options.changeRelay);
     this.ttlSeconds = options.ttlSeconds;
     this.#ensureServing = options.ensureServing ?? (async () => undefined);
     this.#policy = options.policy ?? new AccessPolicy();
@@ -162,7 +165,7 @@ export class ImageService {
     return new OwnedImages({ images: this, policy: this.#policy, audit: this.#audit, caller });
   }
 
-  /** What this process does to pictures. */
+  /** What happens to pictures: by this process and, where there is a relay, by the others. */
   get changes(): Pick<ImageChanges, "subscribe"> {
     return this.#changes;
   }
