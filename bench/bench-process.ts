@@ -5,8 +5,8 @@ import { createInterface, type Interface } from "node:readline";
 import { readCpuNs, readResidentBytes } from "./cpu-time.ts";
 import { undoWhenKilled } from "./when-killed.ts";
 
-/** The measured side has one core, what puts load on it the other. */
-export type Core = "server" | "client";
+/** The measured side has one core, what puts load on it the other; what has threads of its own may run on either. */
+export type Core = "server" | "client" | "any";
 
 export interface BenchProcessOptions {
   readonly core: Core;
@@ -15,7 +15,7 @@ export interface BenchProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const CPUS: Readonly<Record<Core, string>> = { server: "0", client: "1" };
+const CPUS: Readonly<Record<Core, string>> = { server: "0", client: "1", any: "0,1" };
 const STOP_TIMEOUT_MS = 10_000;
 
 /** True when processes can be bound to a core; without that, the figures scatter more. */

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { canPin } from "./bench-process.ts";
 import type { BenchOptions } from "./bench-options.ts";
 import { toFigureTable, toTable } from "./report.ts";
+import { benchBesideEngine } from "./engine-beside.ts";
 import { benchEngine } from "./engine.ts";
 import { benchGenerate } from "./generate.ts";
 import { benchNeighbours } from "./neighbours.ts";
@@ -19,7 +20,8 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map(
     serving: async (options) => toTable(await benchServing(options)),
     generate: async (options) => toTable(await benchGenerate(options)),
     neighbours: async (options) => toFigureTable(await benchNeighbours(options)),
-    engine: async (options) => toTable(await benchEngine(options)),
+    engine: async (options) =>
+      `${toTable(await benchEngine(options))}\n\n${toFigureTable(await benchBesideEngine(options))}`,
     storage: async (options) => toFigureTable(await benchStorage(options)),
     startup: async (options) => toTable(await benchStartup(options)),
   }),

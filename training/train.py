@@ -42,8 +42,11 @@ def load_autoencoder(work):
 
 
 def run(name, args, params, optimizer, step, save, measure):
-    """Optimises for args.minutes with a warm-up; the learning rate follows args.part of a cosine from args.rate to 3 % of it."""
-    start = last = saved = time.time()
+    """Optimises for args.minutes with a warm-up; the learning rate follows args.part of a cosine from args.rate to 3 % of it.
+
+    Time in which the process was stopped does not count.
+    """
+    start = last = saved = before = time.time()
     mean, i, seen, progress = None, 0, 0, 0
     while progress < 1:
         phase = args.part[0] + (args.part[1] - args.part[0]) * progress
@@ -58,6 +61,8 @@ def run(name, args, params, optimizer, step, save, measure):
         i, seen = i + 1, seen + count
         mean = loss.item() if mean is None else .98 * mean + .02 * loss.item()
         now = time.time()
+        start += max(0, now - before - 20)
+        before = now
         progress = (now - start) / (args.minutes * 60)
         if now - last > 30:
             last = now
@@ -68,6 +73,12 @@ def run(name, args, params, optimizer, step, save, measure):
             saved = time.time()
     save()
     print(f"{name} done: {i} iterations, {seen} samples, loss {mean:.4f}, {measure()}", flush=True)
+
+
+@torch.no_grad()
+def average(ema, live, keep):
+    """Moves the averaged weights, which are what is saved of a network, towards the live ones."""
+    torch._foreach_lerp_(list(ema.parameters()), list(live.parameters()), 1 - keep)
 
 
 def fit_encoder(args):
@@ -126,9 +137,7 @@ def train_unet(args):
         mixed, v = noisy(x, t, bar)
         out = live["unet"](mixed, t, live["text"](tokens))
         if i % 4 == 0:
-            keep = min(args.ema, 1 if done else (1 + i) / (10 + i)) ** 4
-            with torch.no_grad():
-                torch._foreach_lerp_(list(ema.parameters()), list(live.parameters()), 1 - keep)
+            average(ema, live, min(args.ema, 1 if done else (1 + i) / (10 + i)) ** 4)
         seen[0] += batch
         return F.mse_loss(out.float(), v), batch
 
@@ -178,6 +187,7 @@ def train_decoder(args):
     """
     torch.manual_seed(args.seed + int(time.time()))
     encoder, decoder = load_autoencoder(args.work)
+    ema = copy.deepcopy(decoder)
     kinds = {kind: data.shards(args.work, kind) for kind in ("hi", "several", "crowd")}
     kinds = {kind: [(a, *part) for a, parts in found.items() for part in parts] for kind, found in kinds.items() if found}
     names = list(kinds)
@@ -213,14 +223,16 @@ def train_decoder(args):
             else:
                 z = z + .2 * torch.rand(len(z), 1, 1, 1) * torch.randn_like(z)
             z = z.contiguous(memory_format=LAST)
+        if i % 4 == 0:
+            average(ema, decoder, min(args.ema, (1 + i) / (10 + i)) ** 4)
         return picture_loss(decoder(z).float(), x), batch
 
     def save():
-        write(f"{args.work}/decoder.pt", decoder.state_dict())
+        write(f"{args.work}/decoder.pt", ema.state_dict())
 
     def measure():
         with torch.no_grad():
-            y = decoder(encoder(area(held)))
+            y = ema(encoder(area(held)))
         save_sheet(f"{args.work}/decoder.png", [p for k in range(0, len(held), 6) for p in (held[k:k + 6], y[k:k + 6])])
         errors = {name: F.l1_loss(y[k:k + 6], held[k:k + 6]).item() for name, k in zip(names, range(0, len(held), 6))}
         return "held-out L1 at 256 px " + ", ".join(f"{name} {error:.4f}" for name, error in errors.items())

@@ -41,6 +41,12 @@ test("Tokenizer.encode() pads with the pad token, also when that is an object", 
   assert.deepEqual(tokenizer.encode("").ids, [0, 1, 2, 2]);
 });
 
+test("Tokenizer.encode() names pictograms and flags that are no words of the model", async () => {
+  const tokenizer = await loadTokenizer(join(shippedModelPath(), "tokenizer"), { length: 12 });
+  const { unknownWords } = tokenizer.encode("the sea 🌊, 🚤🚤 👩‍👩‍👧 🇨🇭 👍🏽 ❤️!");
+  assert.deepEqual(unknownWords, ["🌊", "🚤", "👩‍👩‍👧", "🇨🇭", "👍🏽", "❤️"]);
+});
+
 test("Tokenizer.encode() knows words, and names each unknown one once as it was written", async () => {
   const folder = join(shippedModelPath(), "tokenizer");
   const prompt = "A RED  circle, naïve Bicycle ~ bicycle ~ Bicycle 42~";

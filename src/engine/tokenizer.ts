@@ -23,6 +23,10 @@ export interface TokenizerOptions {
   readonly skipUnknownWords?: boolean;
 }
 
+/** What a person takes for one word: letters and numbers, a pictogram with what belongs to it, or a flag. */
+const WORDS =
+  /[\p{L}\p{N}][\p{L}\p{M}\p{N}'’-]*|\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\u{FE0F}|\u{200D}\p{Extended_Pictographic})*|\p{Regional_Indicator}{2}/gu;
+
 /** Turns prompts into token ids of a fixed length, as diffusers does with `padding="max_length"`. */
 export class Tokenizer {
   readonly #runtime: TokenizerRuntime;
@@ -63,7 +67,7 @@ export class Tokenizer {
   #unknownWords(prompt: string): string[] {
     if (this.#unknownId === undefined) return [];
     const unknownId = this.#unknownId;
-    const words = prompt.match(/[\p{L}\p{N}][\p{L}\p{M}\p{N}'’-]*/gu) ?? [];
+    const words = prompt.match(WORDS) ?? [];
     return [...new Set(words)].filter((word) => this.#bareIds(word).includes(unknownId));
   }
 
