@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { systemClock } from "../src/core/clock.ts";
 import { createImageId } from "../src/core/image-id.ts";
 import { FileStorage } from "../src/storage/file-storage.ts";
@@ -87,9 +88,9 @@ async function benchList(rounds: number, few: number, many: number): Promise<Fig
     string,
     string,
   ];
-  plantTimeFolders(small, few, nowMs);
-  plantTimeFolders(large, many, nowMs);
-  plantFlat(flat, many);
+  await plantTimeFolders(small, few, nowMs);
+  await plantTimeFolders(large, many, nowMs);
+  await plantFlat(flat, many);
   const listFresh = async (basePath: string): Promise<void> => {
     const storage = new FileStorage({ basePath, baseUrl: "" }); // nothing of it is cached
     const { records } = await storage.findImages(PAGE);
@@ -134,7 +135,7 @@ async function listFlat(folder: string): Promise<unknown[]> {
 async function benchIdleCleanup(rounds: number, count: number): Promise<Figure> {
   using folder = new TemporaryFolder();
   const nowMs = systemClock.nowMs();
-  plantNames(folder.path, count, nowMs);
+  await plantNames(folder.path, count, nowMs);
   const storage = new FileStorage({ basePath: folder.path, baseUrl: "", clock: createFakeClock({ nowMs }) });
   for (let run = 0; run < 30; run++) await storage.cleanupExpiredImages(48 * 3600); // looks once for leftovers
   const times: number[] = [];
@@ -159,8 +160,8 @@ async function benchCleanup(rounds: number, count: number): Promise<Figure> {
   const storage = new FileStorage({ basePath, baseUrl: "", clock: createFakeClock({ nowMs: nowMs + 3 * HOUR_MS }) });
   const turns: Turns = { ours: [], theirs: [] };
   for (let round = 0; round < rounds; round++) {
-    plantTimeFolders(basePath, count, nowMs, 2 * HOUR_MS);
-    plantTimeFolders(byHand, count, nowMs, 2 * HOUR_MS);
+    await plantTimeFolders(basePath, count, nowMs, 2 * HOUR_MS);
+    await plantTimeFolders(byHand, count, nowMs, 2 * HOUR_MS);
     const paths = listFiles(byHand);
     const ours = async (): Promise<void> => {
       turns.ours.push(await time(async () => void (await storage.cleanupExpiredImages(3600))));
@@ -195,23 +196,32 @@ function listFiles(root: string): string[] {
 }
 
 /** Pictures spread over a time until now, as `FileStorage` lays them down, without its flushes. */
-function plantTimeFolders(root: string, count: number, nowMs: number, spanMs = DAY_MS): void {
-  for (const { id, folder, createdAtMs } of toPlaces(root, count, nowMs, spanMs)) {
+async function plantTimeFolders(root: string, count: number, nowMs: number, spanMs = DAY_MS): Promise<void> {
+  await plant(toPlaces(root, count, nowMs, spanMs), ({ id, folder, createdAtMs }) => {
     writeFileSync(join(folder, `${id}.png`), SMALL);
     writeFileSync(join(folder, `${id}.json`), toRecordText(id, createdAtMs));
-  }
+  });
 }
 
-function plantNames(root: string, count: number, nowMs: number): void {
-  for (const { id, folder } of toPlaces(root, count, nowMs, DAY_MS)) writeFileSync(join(folder, `${id}.png`), "");
+async function plantNames(root: string, count: number, nowMs: number): Promise<void> {
+  await plant(toPlaces(root, count, nowMs, DAY_MS), ({ id, folder }) => writeFileSync(join(folder, `${id}.png`), ""));
 }
 
-function plantFlat(root: string, count: number): void {
+async function plantFlat(root: string, count: number): Promise<void> {
   mkdirSync(root, { recursive: true });
-  for (let index = 0; index < count; index++) {
+  await plant(Array.from({ length: count }).keys(), (index) => {
     const id = `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
     writeFileSync(join(root, `${id}.png`), SMALL);
     writeFileSync(join(root, `${id}.json`), toRecordText(id, index));
+  });
+}
+
+/** Lets signals in between: a million files take a while. */
+async function plant<Place>(places: Iterable<Place>, write: (place: Place) => void): Promise<void> {
+  let count = 0;
+  for (const place of places) {
+    write(place);
+    if (++count % 1000 === 0) await setImmediate();
   }
 }
 
