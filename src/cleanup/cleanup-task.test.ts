@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StorageError } from "../core/errors.ts";
+import type { CleaningOptions } from "../storage/abstract-storage.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
 import { CleanupTask } from "./cleanup-task.ts";
 
@@ -8,6 +9,7 @@ import { CleanupTask } from "./cleanup-task.ts";
 function createSteppedStorage() {
   const cycles: {
     ttlSeconds: number;
+    budgetMs: number | undefined;
     signal: AbortSignal | undefined;
     end: (deleted: number) => void;
     fail: () => void;
@@ -17,13 +19,14 @@ function createSteppedStorage() {
   return {
     cycles,
     mostConcurrent: () => mostConcurrent,
-    async cleanupExpiredImages(ttlSeconds: number, options?: { signal?: AbortSignal }): Promise<number> {
+    async cleanupExpiredImages(ttlSeconds: number, options?: CleaningOptions): Promise<number> {
       const { promise, resolve, reject } = Promise.withResolvers<number>();
       mostConcurrent = Math.max(mostConcurrent, ++concurrent);
       const signal = options?.signal;
       signal?.addEventListener("abort", () => reject(signal.reason));
       cycles.push({
         ttlSeconds,
+        budgetMs: options?.budgetMs,
         signal,
         end: resolve,
         fail: () => reject(new StorageError("storage_list_failed", "Cannot list")),
@@ -47,6 +50,7 @@ test("CleanupTask cleans at once and then after each interval", async () => {
   assert.equal(task.running, true);
   assert.equal(storage.cycles.length, 1);
   assert.equal(storage.cycles[0]?.ttlSeconds, 3600);
+  assert.equal(storage.cycles[0]?.budgetMs, 150_000);
   storage.cycles[0]?.end(2);
   await settle();
   await clock.advance(299_999);

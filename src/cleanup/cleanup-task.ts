@@ -75,10 +75,11 @@ export class CleanupTask {
   }
 
   async #runCycle(signal: AbortSignal | undefined): Promise<number> {
-    const { storage, ttlSeconds } = this.#options;
+    const { storage, ttlSeconds, intervalSeconds } = this.#options;
     const startedAtMs = this.#clock.monotonicMs();
     try {
-      const deleted = await storage.cleanupExpiredImages(ttlSeconds, { ...(signal && { signal }) });
+      const budgetMs = (intervalSeconds * 1000) / 2; // the disk belongs to others half of the time at least
+      const deleted = await storage.cleanupExpiredImages(ttlSeconds, { budgetMs, ...(signal && { signal }) });
       this.#metrics.cleanupEnded("ok", deleted, this.#clock.nowMs());
       const seconds = Math.round(this.#clock.monotonicMs() - startedAtMs) / 1000;
       logger[deleted > 0 ? "info" : "debug"]("cleanup_finished", { deleted, seconds });

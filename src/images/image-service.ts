@@ -293,6 +293,7 @@ export class ImageService {
 
   /** True when it is known without waiting that no picture has this id, or will have it soon; false says nothing. */
   isAbsent(imageId: string): boolean {
+    if (this.#storage.wasMet(imageId)) return false;
     // In this order: a picture is there before its job is gone.
     return this.#jobs.isAbsent(imageId) && this.#storage.isAbsent(imageId);
   }

@@ -78,6 +78,11 @@ export interface OperationOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface CleaningOptions extends OperationOptions {
+  /** After so long no more deletions are begun, though some always are; the next run goes on. Default: until all is done. */
+  readonly budgetMs?: number;
+}
+
 export interface AbstractStorageOptions {
   /** Base of the URLs, without a trailing slash; a function where the port is known only after listening. */
   readonly baseUrl: string | (() => string);
@@ -143,16 +148,19 @@ export abstract class AbstractStorage implements AsyncDisposable {
 
   /**
    * Deletes pictures older than `ttlSeconds` that are not kept and gives how many. What cannot be deleted is logged and skipped.
-   * Several may run at once. An aborted run rejects; the next one finishes it.
+   * Several may run at once. A run that is aborted rejects, and one whose budget is over ends; the next one goes on.
    *
    * @throws {StorageError} `storage_list_failed` when nothing could be listed
    */
-  abstract cleanupExpiredImages(ttlSeconds: number, options?: OperationOptions): Promise<number>;
+  abstract cleanupExpiredImages(ttlSeconds: number, options?: CleaningOptions): Promise<number>;
 
   /** Resolves when pictures can be stored now. @throws {StorageError} with the reason */
   abstract checkHealth(options?: OperationOptions): Promise<void>;
 
-  /** Waits for work in flight and frees what is held; safe to call twice. */
+  /**
+   * Waits for work in flight and frees what is held; safe to call twice. What is asked for after it is refused with
+   * `storage_unavailable`.
+   */
   abstract close(): Promise<void>;
 
   /**
@@ -210,6 +218,11 @@ export abstract class AbstractStorage implements AsyncDisposable {
   /** The origin of those addresses, which a page that shows pictures must allow; `undefined` where there are none. */
   get directOrigin(): string | undefined {
     return undefined;
+  }
+
+  /** True when this process met the picture lately: looking whether it is absent is then not worth while. */
+  wasMet(_imageId: string): boolean {
+    return false;
   }
 
   /** True when the store knows without waiting that it has no such picture; false says nothing. */

@@ -19,6 +19,8 @@ export interface CleanupOptions {
   /** Pictures made before this time go. */
   readonly cutoffMs: number;
   readonly signal: AbortSignal | undefined;
+  /** True when the time for this run is used up. */
+  readonly isOver: () => boolean;
   /** Runs once, before the first picture is deleted; may throw to stop everything. */
   readonly beforeDeleting: () => Promise<void>;
 }
@@ -45,10 +47,12 @@ export class FileCleaner {
     const { days, files, kept } = await readRoot(this.#root);
     const expiredLegacy = await this.#legacy.listExpired(files.images, options.cutoffMs);
     let deleted = await this.#deleteImages(this.#root, { ...files, images: expiredLegacy }, options);
+    if (deleted > 0 && options.isOver()) return deleted;
     await this.#sweepLeftovers(this.#root, { ...files, records: [] }, options);
     for (const day of days) {
       if (day.startMs >= options.cutoffMs) break;
       deleted += await this.#cleanDay(day, options);
+      if (deleted > 0 && options.isOver()) return deleted;
     }
     if (kept !== undefined)
       await this.#sweepLeftovers(join(this.#root, KEPT_FOLDER), { ...kept.files, records: [] }, options);
@@ -61,6 +65,7 @@ export class FileCleaner {
     for (const slot of await this.#readSlots(day)) {
       if (slot.startMs >= options.cutoffMs) break;
       deleted += await this.#cleanSlot(slot, options);
+      if (deleted > 0 && options.isOver()) return deleted;
     }
     if (day.endMs <= options.cutoffMs) await this.#removeFolder(day.path);
     return deleted;
@@ -80,8 +85,11 @@ export class FileCleaner {
   async #deleteImages(folder: string, { images }: ListedFiles, options: CleanupOptions): Promise<number> {
     if (images.length === 0) return 0;
     await options.beforeDeleting();
+    let begun = 0;
     const results = await mapConcurrently(images, DELETE_CONCURRENCY, async ({ name, image }) => {
       options.signal?.throwIfAborted();
+      if (begun >= DELETE_CONCURRENCY && options.isOver()) return false;
+      begun++;
       try {
         const isMine = await removeFile(join(folder, name));
         await removeFile(join(folder, `${image.id}.json`));

@@ -101,7 +101,7 @@ export class FileJobRecords implements JobRecords {
   }
 
   async close(): Promise<void> {
-    await this.#operations.settle();
+    await this.#operations.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,6 +7,8 @@ import { checkFolders } from "./folder-checks.ts";
 
 /** A cleaner may remove an empty folder under us; it does not do so again and again. */
 const FOLDER_ATTEMPTS = 5;
+/** Others may move the picture back and forth. */
+const MOVE_ATTEMPTS = 10;
 
 /**
  * Moves a picture between what expires and what is kept; true when it then lies at `to`, false when it was in neither.
@@ -14,6 +16,14 @@ const FOLDER_ATTEMPTS = 5;
  * record is there before it and gone here after it. Any process may finish what a crash left in the middle.
  */
 export async function moveImageFiles(from: ImagePlace, to: ImagePlace): Promise<boolean> {
+  for (let attempt = 1; attempt <= MOVE_ATTEMPTS; attempt++) {
+    if ((await moveOnce(from, to)) || (await hasImage(to))) return true;
+    if (!(await hasImage(from))) return hasImage(to); // once more: it may have come between the two looks
+  }
+  throw new Error("Other processes move the picture again and again");
+}
+
+async function moveOnce(from: ImagePlace, to: ImagePlace): Promise<boolean> {
   for (const format of from.formats) {
     const path = toImagePath(from, format);
     if (!(await isRegularFile(path)) || (await checkFolders(from)) !== "real") continue;
@@ -25,7 +35,7 @@ export async function moveImageFiles(from: ImagePlace, to: ImagePlace): Promise<
     if (!isMoved) {
       if (await isRegularFile(path)) throw new Error("The folder of the picture vanishes again and again");
       if (await hasImage(to)) return true; // another process was faster
-      await removeFile(to.recordPath); // somebody deleted the picture meanwhile
+      if (!(await hasImage(from))) await removeFile(to.recordPath); // somebody deleted the picture meanwhile
       continue;
     }
     await flush(to);
@@ -34,7 +44,7 @@ export async function moveImageFiles(from: ImagePlace, to: ImagePlace): Promise<
     await syncFolder(from.folder).catch(ignoreMissing);
     return true;
   }
-  return hasImage(to);
+  return false;
 }
 
 /** Removes the folders of a place where nothing is left in them; the root stays. */

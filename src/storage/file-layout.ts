@@ -40,8 +40,9 @@ export function toImagePlace(root: string, image: ParsedImageId, isKept = false)
   }
   const { createdAtMs } = image;
   // Plain texts: `join` would be a third of what it costs to find out that an id is unknown.
-  const day = `${top}${sep}${toDayName(createdAtMs)}`;
-  const folder = `${day}${sep}${toSlotName(createdAtMs)}`;
+  const names = toFolderNames(createdAtMs);
+  const day = `${top}${sep}${names.day}`;
+  const folder = `${day}${sep}${names.slot}`;
   const recordPath = `${folder}${sep}${id}.json`;
   folders.push(day, folder);
   return { id, isKept, folders, folder, createdAtMs, recordPath, formats: ["png", "jpeg", "webp"] };
@@ -61,7 +62,7 @@ export interface FolderSpan {
 export function parseDayName(name: string): FolderSpan | undefined {
   if (!DAY_NAME.test(name)) return undefined;
   const startMs = Date.parse(`${name}T00:00:00.000Z`);
-  if (Number.isNaN(startMs) || toDayName(startMs) !== name) return undefined;
+  if (Number.isNaN(startMs) || toFolderNames(startMs).day !== name) return undefined;
   return { startMs, endMs: startMs + DAY_MS };
 }
 
@@ -94,13 +95,8 @@ const FORMATS_BY_EXTENSION: ReadonlyMap<string, ImageFormat> = new Map([
   [IMAGE_FORMATS.webp.extension, "webp"],
 ]);
 
-function toDayName(timeMs: number): string {
+function toFolderNames(timeMs: number): { readonly day: string; readonly slot: string } {
   const text = new Date(timeMs).toISOString();
-  return text.slice(0, text.indexOf("T"));
-}
-
-function toSlotName(timeMs: number): string {
-  const text = new Date(timeMs).toISOString();
-  const time = text.slice(text.indexOf("T") + 1);
-  return `${time.slice(0, 2)}-${time.charAt(3)}0`;
+  const end = text.indexOf("T");
+  return { day: text.slice(0, end), slot: `${text.slice(end + 1, end + 3)}-${text.charAt(end + 4)}0` };
 }

@@ -1,8 +1,10 @@
+import { StorageError } from "../core/errors.ts";
 import { toFileStorageError, type FailedOperation } from "./file-errors.ts";
 
-/** What is being done to files now: its failures are those of a store, and `settle()` waits for it. */
+/** What is being done to files now: its failures are those of a store, and `close()` waits for it. */
 export class FileOperations {
   readonly #inFlight = new Set<Promise<unknown>>();
+  #isClosed = false;
 
   /** @throws {StorageError} of the operation, with the message */
   async run<Result>(
@@ -12,6 +14,7 @@ export class FileOperations {
     work: () => Promise<Result>,
   ): Promise<Result> {
     signal?.throwIfAborted();
+    if (this.#isClosed) throw new StorageError("storage_unavailable", `${message}: the storage is closed`);
     const running = work();
     this.#inFlight.add(running);
     try {
@@ -23,8 +26,9 @@ export class FileOperations {
     }
   }
 
-  /** Resolves when everything that was begun has ended. */
-  async settle(): Promise<void> {
+  /** Takes no more, and resolves when everything that was begun has ended. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.allSettled(this.#inFlight);
   }
 }

@@ -31,7 +31,7 @@ export class FileReader {
   readonly #root: string;
   readonly #logger: Logger;
   readonly #folders = new FolderChecks();
-  readonly #records = new LRUCache<ImageId, { readonly record: ImageRecord; readonly cost: number }>({
+  readonly #records = new LRUCache<string, { readonly record: ImageRecord; readonly cost: number }>({
     maxSize: RECORD_CACHE_SIZE,
     sizeCalculation: ({ cost }) => cost,
   });
@@ -44,6 +44,11 @@ export class FileReader {
   /** Keeps the record of a picture that was just saved. */
   remember(id: ImageId, record: ImageRecord, recordText: string): void {
     this.#records.set(id, { record, cost: recordText.length });
+  }
+
+  /** True while the record of the picture is in memory; the picture may be gone. */
+  remembers(id: string): boolean {
+    return this.#records.has(id);
   }
 
   /** Forgets a picture that is gone. */

@@ -51,12 +51,27 @@ async function listFiles(root: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
+async function readInParts(storage: FileStorage, id: string): Promise<Buffer | undefined> {
+  const image = await storage.openImage(id);
+  if (image === undefined) return undefined;
+  try {
+    const bytes = Buffer.alloc(image.record.size);
+    for (let start = 0; start < bytes.length; start += 2000)
+      await image.read(bytes.subarray(start, start + 2000), start);
+    return bytes;
+  } finally {
+    image.close();
+  }
+}
+
 /** Every operation, so that a fault can be tried on each. */
 function callsOf(storage: FileStorage, id: string): Record<string, () => Promise<unknown>> {
   return {
     saveImage: async () => storage.saveImage(BYTES, createImageId(NOW_MS), {}),
     getImage: async () => storage.getImage(id),
+    openImage: async () => readInParts(storage, id),
     readRecord: async () => storage.readRecord(id),
+    keepImage: async () => storage.keepImage(id, true),
     deleteImage: async () => storage.deleteImage(id),
     findImages: async () => storage.findImages(),
     cleanupExpiredImages: async () => storage.cleanupExpiredImages(3600),
@@ -104,8 +119,9 @@ test("FileStorage flushes both files before it names them, the record first, and
     "FileHandle.writeFile",
     "FileHandle.writeFile",
   ]);
+  assert.deepEqual(steps.slice(4, 6), ["link .json", "link .png"]);
   const folders = ["FileHandle.sync", "FileHandle.sync", "FileHandle.sync"]; // ten minutes, day, root
-  assert.deepEqual(steps.slice(4), ["link .json", "link .png", ...folders, "unlink .tmp", "unlink .tmp"]);
+  assert.deepEqual(steps.slice(6).sort(), [...folders, "unlink .tmp", "unlink .tmp"]);
   calls.length = 0;
   await storage.saveImage(BYTES, createImageId(NOW_MS), {});
   assert.equal(calls.filter((call) => call === "FileHandle.sync").length, 1);
@@ -200,7 +216,7 @@ const AS_NOBODY = `
   if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); }
   const { FileStorage } = await import(${JSON.stringify(import.meta.resolve("./file-storage.ts"))});
   const [root, saved, fresh, image, nowMs] = process.argv.slice(1);
-  const storage = new FileStorage({ basePath: root, baseUrl: "", clock: { nowMs: () => Number(nowMs) } });
+  const storage = new FileStorage({ basePath: root, baseUrl: "", clock: { nowMs: () => Number(nowMs), monotonicMs: () => 0 } });
   const outcome = (promise) => promise.then((value) => value ?? "done", (error) => error.code ?? String(error));
   console.log(JSON.stringify({
     save: await outcome(storage.saveImage(Buffer.from(image, "base64"), fresh, {})),
@@ -272,10 +288,9 @@ test("FileStorage leaves no half picture and no false answer, whichever system c
         const [outcome] = await Promise.allSettled([call?.()]);
         const isReached = countdown <= 0;
         countdown = Number.POSITIVE_INFINITY;
-        if (outcome.status === "rejected") {
-          assert.equal(outcome.reason instanceof MCPImageError, true, `${root}: ${String(outcome.reason)}`);
-        }
+        if (outcome.status === "rejected") assertRightError(outcome.reason, code, operation);
         await assertWhole(root, id, operation, outcome);
+        await callsOf(subject, id)[operation]?.(); // works again at once
         await rm(root, { recursive: true });
         if (!isReached) break;
         faults++;
@@ -284,6 +299,25 @@ test("FileStorage leaves no half picture and no false answer, whichever system c
   }
   assert.equal(faults > 50 * ERRNOS.length, true, String(faults));
 });
+
+/** Tells what is wrong with the disk, where the answer of the disk does, or else which operation failed. */
+function assertRightError(error: unknown, errno: string, operation: string): void {
+  const told = { ENOSPC: "storage_full", EACCES: "storage_unavailable", EROFS: "storage_unavailable" }[errno];
+  const failed = {
+    saveImage: ["storage_write_failed"],
+    keepImage: ["storage_write_failed"],
+    deleteImage: ["storage_delete_failed"],
+    findImages: ["storage_list_failed"],
+    cleanupExpiredImages: ["storage_list_failed", "storage_delete_failed"],
+    checkHealth: ["storage_write_failed"],
+  }[operation] ?? ["storage_read_failed"];
+  assert.ok(error instanceof MCPImageError, String(error));
+  assert.equal(
+    (told === undefined ? failed : [told]).includes(error.code),
+    true,
+    `${errno}: ${operation}: ${error.code}`,
+  );
+}
 
 /** Whatever happened, a new process sees only whole pictures, and all that were acknowledged. */
 async function assertWhole(
@@ -300,5 +334,6 @@ async function assertWhole(
   if (isDeleted) assert.equal(outcome.status === "fulfilled" ? outcome.value : true, true, root);
   if (operation === "saveImage" && outcome.status === "fulfilled") assert.equal(listed.length, 3, root);
   if (operation === "deleteImage" && outcome.status === "fulfilled") assert.equal(outcome.value, isDeleted, root);
-  if (operation === "getImage" && outcome.status === "fulfilled") assert.deepEqual(outcome.value, BYTES, root);
+  const isRead = operation === "getImage" || operation === "openImage";
+  if (isRead && outcome.status === "fulfilled") assert.deepEqual(outcome.value, BYTES, root);
 }

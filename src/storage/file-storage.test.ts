@@ -199,6 +199,15 @@ describe("FileStorage.findImages() on the disk", () => {
 });
 
 describe("FileStorage.cleanupExpiredImages() on the disk", () => {
+  it("begins no more than 16 deletions, or one folder, once its budget is over", async (t) => {
+    const { storage, save } = await openStorage(t);
+    for (let index = 0; index < 20; index++) await save(2 * HOUR_MS);
+    for (let index = 0; index < 3; index++) await save(5 * HOUR_MS + index * 30 * 60_000);
+    const counts: number[] = [];
+    for (let run = 0; run < 6; run++) counts.push(await storage.cleanupExpiredImages(3600, { budgetMs: 0 }));
+    assert.deepEqual(counts, [1, 1, 1, 16, 4, 0]);
+  });
+
   it("neither reads nor asks after any picture", async (t) => {
     const { storage, save } = await openStorage(t);
     for (let index = 0; index < 10; index++) await save(2 * HOUR_MS + index * 5 * MINUTE_MS);

@@ -7,6 +7,7 @@ import { getLogger } from "../logging/logger.ts";
 import {
   AbstractStorage,
   type AbstractStorageOptions,
+  type CleaningOptions,
   type FindImagesQuery,
   type ImagePage,
   type ImageRecord,
@@ -128,6 +129,7 @@ export class FileStorage extends AbstractStorage {
       imageId,
       signal,
       async (...places) => this.#readFrom(places, async (place) => this.#reader.openImage(place)),
+      (opened) => opened.close(),
     );
     return (
       image && {
@@ -138,6 +140,10 @@ export class FileStorage extends AbstractStorage {
           ),
       }
     );
+  }
+
+  override wasMet(imageId: string): boolean {
+    return this.#reader.remembers(imageId);
   }
 
   override isAbsent(imageId: string): boolean {
@@ -174,13 +180,17 @@ export class FileStorage extends AbstractStorage {
     );
   }
 
-  override async cleanupExpiredImages(ttlSeconds: number, { signal }: OperationOptions = {}): Promise<number> {
+  override async cleanupExpiredImages(
+    ttlSeconds: number,
+    { signal, budgetMs = Infinity }: CleaningOptions = {},
+  ): Promise<number> {
     const nowMs = this.#clock.nowMs();
+    const endMs = this.#clock.monotonicMs() + budgetMs;
     const cutoffMs = toCutoffMs(nowMs, ttlSeconds);
     let checked: Promise<void> | undefined;
     const beforeDeleting = async (): Promise<void> => (checked ??= this.#checkClock(ttlSeconds));
     return this.#run("storage_list_failed", "Cannot delete expired images", signal, async () =>
-      this.#cleaner.run({ nowMs, cutoffMs, signal, beforeDeleting }),
+      this.#cleaner.run({ nowMs, cutoffMs, signal, beforeDeleting, isOver: () => this.#clock.monotonicMs() >= endMs }),
     );
   }
 
@@ -203,7 +213,7 @@ export class FileStorage extends AbstractStorage {
   }
 
   override async close(): Promise<void> {
-    await this.#operations.settle();
+    await this.#operations.close();
   }
 
   async #runOnImage<Result>(
@@ -212,6 +222,8 @@ export class FileStorage extends AbstractStorage {
     imageId: string,
     signal: AbortSignal | undefined,
     work: (place: ImagePlace, kept: ImagePlace) => Promise<Result | undefined>,
+    /** Gets a result that nobody waits for any more. */
+    discard: (result: Result) => void = () => undefined,
   ): Promise<Result | undefined> {
     signal?.throwIfAborted();
     const parsed = parseImageId(imageId);
@@ -219,6 +231,7 @@ export class FileStorage extends AbstractStorage {
     return this.#run(operation, `${message} "${parsed.id}"`, signal, async () => {
       const result = await work(toImagePlace(this.#root, parsed), toImagePlace(this.#root, parsed, true));
       if (result === undefined) await stat(this.#root); // "not found" must not hide that the volume is gone
+      else if (signal?.aborted) discard(result);
       signal?.throwIfAborted();
       return result;
     });

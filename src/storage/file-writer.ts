@@ -34,6 +34,7 @@ export class FileWriter {
     const imagePath = toImagePath(place, image.record.format);
     const temporaryImage = join(place.folder, createTemporaryName());
     const temporaryRecord = join(place.folder, createTemporaryName());
+    const temporaries = [temporaryImage, temporaryRecord];
     const published: string[] = [];
     try {
       await this.#writeTemporaries(place, [
@@ -45,13 +46,11 @@ export class FileWriter {
       published.push(place.recordPath);
       if (!(await publishFile(temporaryImage, imagePath))) throw imageExists(place);
       published.unshift(imagePath);
-      await this.#flush(place);
+      await Promise.all([this.#flush(place), removeAll(temporaries)]);
       return imagePath;
     } catch (error) {
-      await removeAll(published);
+      await removeAll([...published, ...temporaries]);
       throw error;
-    } finally {
-      await removeAll([temporaryImage, temporaryRecord]);
     }
   }
 

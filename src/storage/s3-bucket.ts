@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import type { LifecycleRule } from "@aws-sdk/client-s3";
+import { StorageError } from "../core/errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { FailedOperation } from "./file-errors.ts";
 import { presignS3Get, toObjectUrl } from "./s3-presign.ts";
@@ -92,6 +93,7 @@ const BODY_ATTEMPTS = 3;
 export class S3Bucket {
   readonly #options: BucketOptions;
   readonly #inFlight = new Set<Promise<unknown>>();
+  #isClosed = false;
   #loaded: Promise<LoadedS3> | undefined;
   /** False once the server said that it does not know If-None-Match. */
   #isConditional = true;
@@ -286,8 +288,9 @@ export class S3Bucket {
     });
   }
 
-  /** Waits for calls in flight, then closes the connections. */
+  /** Takes no more calls, waits for those in flight, then closes the connections. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.allSettled(this.#inFlight);
     const loaded = await this.#loaded?.catch(() => undefined);
     this.#loaded = undefined;
@@ -339,6 +342,7 @@ export class S3Bucket {
     work: (loaded: LoadedS3, abortSignal: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
     call.signal?.throwIfAborted();
+    if (this.#isClosed) throw new StorageError("storage_unavailable", `${call.message}: the storage is closed`);
     const deadline = AbortSignal.timeout(this.#options.timeoutMs);
     const abortSignal = call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]);
     const running = this.#load().then(async (loaded) => work(loaded, abortSignal));

@@ -9,6 +9,7 @@ import { getLogger } from "../logging/logger.ts";
 import {
   AbstractStorage,
   type AbstractStorageOptions,
+  type CleaningOptions,
   type DirectUrl,
   type FindImagesQuery,
   type ImagePage,
@@ -269,8 +270,12 @@ export class S3Storage extends AbstractStorage {
     });
   }
 
-  override async cleanupExpiredImages(ttlSeconds: number, { signal }: OperationOptions = {}): Promise<number> {
+  override async cleanupExpiredImages(
+    ttlSeconds: number,
+    { signal, budgetMs = Infinity }: CleaningOptions = {},
+  ): Promise<number> {
     signal?.throwIfAborted();
+    const endMs = this.#clock.monotonicMs() + budgetMs;
     const cutoffMs = toCutoffMs(this.#clock.nowMs(), ttlSeconds);
     if (cutoffMs <= 0) return 0;
     const call: BucketCall = { operation: "storage_list_failed", message: "Cannot delete expired images", signal };
@@ -284,6 +289,7 @@ export class S3Storage extends AbstractStorage {
       const expired = page.keys.filter((key) => (this.#keys.parse(key)?.createdAtMs ?? cutoffMs) < cutoffMs);
       if (expired.length > 0) deleted += await this.#deleteKeys(expired, ttlSeconds, call);
       startAfter = page.end ?? startAfter;
+      if (deleted > 0 && this.#clock.monotonicMs() >= endMs) return deleted;
       if (!page.isTruncated) {
         this.#counter.dropOlderThan(cutoffMs);
         return deleted;

@@ -7,6 +7,7 @@ import { getLogger } from "../logging/logger.ts";
 import {
   AbstractStorage,
   type AbstractStorageOptions,
+  type CleaningOptions,
   type FindImagesQuery,
   type ImagePage,
   type ImageRecord,
@@ -43,6 +44,7 @@ export class MockStorage extends AbstractStorage {
   readonly kept = new Set<string>();
   readonly #clock: Clock;
   readonly #quota: StorageQuota;
+  #isClosed = false;
 
   constructor(options: MockStorageOptions = {}) {
     super({ baseUrl: options.baseUrl ?? "http://127.0.0.1:8000" });
@@ -62,7 +64,7 @@ export class MockStorage extends AbstractStorage {
     metadata: JsonObject,
     options: OperationOptions = {},
   ): Promise<SavedImage> {
-    options.signal?.throwIfAborted();
+    this.#begin(options);
     const image = prepareImage(imageData, imageId, metadata);
     const imageBytes = Buffer.from(image.imageData);
     using _room = await this.#quota.admit(imageBytes.length, options.signal);
@@ -81,12 +83,12 @@ export class MockStorage extends AbstractStorage {
   }
 
   override async readRecord(imageId: string, options: OperationOptions = {}): Promise<ImageRecord | undefined> {
-    options.signal?.throwIfAborted();
+    this.#begin(options);
     return this.#tell(this.metadata.get(imageId));
   }
 
   override async keepImage(imageId: string, keep: boolean, options: OperationOptions = {}): Promise<boolean> {
-    options.signal?.throwIfAborted();
+    this.#begin(options);
     if (!this.images.has(imageId)) return false;
     if (keep) this.kept.add(imageId);
     else this.kept.delete(imageId);
@@ -94,12 +96,12 @@ export class MockStorage extends AbstractStorage {
   }
 
   override async deleteImage(imageId: string, options: OperationOptions = {}): Promise<boolean> {
-    options.signal?.throwIfAborted();
+    this.#begin(options);
     return this.#delete(imageId);
   }
 
   override async findImages(query: FindImagesQuery = {}): Promise<ImagePage> {
-    query.signal?.throwIfAborted();
+    this.#begin(query);
     const { prefix, limit, cursor, createdAfterMs, words } = parseQuery(query);
     const found = [...this.metadata.values()]
       .filter(({ image_id: id }) => id.startsWith(prefix) && (cursor === undefined || id < cursor.id))
@@ -114,14 +116,20 @@ export class MockStorage extends AbstractStorage {
     });
   }
 
-  override async cleanupExpiredImages(ttlSeconds: number, options: OperationOptions = {}): Promise<number> {
-    options.signal?.throwIfAborted();
+  override async cleanupExpiredImages(ttlSeconds: number, options: CleaningOptions = {}): Promise<number> {
+    this.#begin(options);
     const cutoffMs = toCutoffMs(this.#clock.nowMs(), ttlSeconds);
     const isExpired = (id: string): boolean => {
       const parsed = parseImageId(id);
       return parsed?.kind === "current" && parsed.createdAtMs < cutoffMs && !this.kept.has(id);
     };
-    return [...this.images.keys()].filter(isExpired).filter((id) => this.#delete(id)).length;
+    const endMs = this.#clock.monotonicMs() + (options.budgetMs ?? Infinity);
+    let deleted = 0;
+    for (const id of [...this.images.keys()].filter(isExpired)) {
+      if (deleted > 0 && this.#clock.monotonicMs() >= endMs) break;
+      if (this.#delete(id)) deleted++;
+    }
+    return deleted;
   }
 
   override get usage(): StorageUsage | undefined {
@@ -137,11 +145,16 @@ export class MockStorage extends AbstractStorage {
   }
 
   override async checkHealth(options: OperationOptions = {}): Promise<void> {
-    options.signal?.throwIfAborted();
+    this.#begin(options);
   }
 
   override async close(): Promise<void> {
-    await Promise.resolve();
+    this.#isClosed = true;
+  }
+
+  #begin({ signal }: OperationOptions): void {
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw new StorageError("storage_unavailable", "Cannot use the storage: it is closed");
   }
 
   #evictOldest(wantedBytes: number): Evicted {

@@ -87,6 +87,23 @@ export function testCleaning({ openStorage, countsDeletesExactly }: StorageSuite
       assert.deepEqual(await findIds(opened), fresh.toSorted());
     });
 
+    it("ends when its budget is over, having got on, and the next run goes on", async (t) => {
+      const opened = await openStorage(t);
+      await save(
+        opened,
+        Array.from({ length: 60 }, (_, index) => HOUR_MS + index * 7 * MINUTE_MS + 1),
+      );
+      const [kept] = await save(opened, [0]);
+      const counts: number[] = [];
+      do counts.push(await opened.storage.cleanupExpiredImages(3600, { budgetMs: 0 }));
+      while (counts.at(-1) !== 0);
+      assert.equal(
+        counts.reduce((sum, count) => sum + count, 0),
+        60,
+      );
+      assert.deepEqual(await findIds(opened), [kept]);
+    });
+
     it("can be aborted on its way, and finished by the next run", async (t) => {
       const opened = await openStorage(t);
       await save(

@@ -11,7 +11,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /** What `keepImage` promises. */
-export function testKeeping({ openStorage }: StorageSuite): void {
+export function testKeeping({ openStorage, hasSeveralProcesses }: StorageSuite): void {
   // Proves: STORAGE-17
   describe("keepImage()", () => {
     it("keeps a picture from cleanup until it is released", async (t) => {
@@ -142,7 +142,7 @@ export function testKeeping({ openStorage }: StorageSuite): void {
         const moves = Array.from({ length: 6 }, async (_, index) => storage.keepImage(id, index % 2 === round % 2));
         assert.deepEqual(new Set(await Promise.all(moves)), new Set([true]));
         assertSameBytes(await storage.getImage(id), bytes);
-        assert.equal((await storage.readRecord(id))?.["round"], round);
+        if (!hasSeveralProcesses) assert.equal((await storage.readRecord(id))?.["round"], round);
         assert.equal((await storage.findImages({ prefix: id })).records.length, 1);
       }
     });

@@ -90,6 +90,28 @@ export function testListing({ openStorage }: StorageSuite): void {
       );
     });
 
+    it("may meet deletions: it leaves out what is gone, and nothing else", async (t) => {
+      const opened = await openStorage(t);
+      const ids = await saveImagesOfAges(
+        opened,
+        Array.from({ length: 40 }, (_, index) => index * MINUTE_MS),
+      );
+      const gone = ids.filter((_, index) => index % 2 === 0);
+      const stays = ids.filter((_, index) => index % 2 === 1);
+      const [lists] = await Promise.all([
+        Promise.all(Array.from({ length: 6 }, async () => findIds(opened.storage))),
+        ...gone.map(async (id) => opened.storage.deleteImage(id)),
+      ]);
+      for (const list of [...lists, await findIds(opened.storage)]) {
+        assert.deepEqual(
+          list.filter((id) => stays.includes(id)),
+          stays,
+        );
+        assert.equal(new Set(list).size, list.length);
+      }
+      assert.deepEqual(await findIds(opened.storage), stays);
+    });
+
     it("takes the prefix literally, from any length of an id to the whole", async (t) => {
       const opened = await openStorage(t);
       const ids = await saveImagesOfAges(opened, AGES_MS);

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
 import { describe, it } from "node:test";
+import { systemClock } from "../core/clock.ts";
 import type { AbstractStorage } from "../storage/abstract-storage.ts";
+import { isErrorWithCode } from "./error-with-code.ts";
 import { HOSTILE_IDS } from "./hostile-ids.ts";
 import { createSampleImage } from "./sample-images.ts";
 import { assertSameBytes } from "./same-bytes.ts";
@@ -80,6 +83,15 @@ export function testReading({ openStorage, countsDeletesExactly }: StorageSuite)
       image?.close();
       assert.equal(await storage.openImage(unknown), undefined);
       for (const hostile of HOSTILE_IDS) assert.equal(await storage.openImage(hostile), undefined);
+    });
+
+    it("is not held up by pictures that were opened and closed unread", async (t) => {
+      const { storage, createIdOfAge } = await openStorage(t);
+      const id = createIdOfAge(0);
+      const bytes = createSampleImage(300_000);
+      await storage.saveImage(bytes, id, {});
+      for (let opened = 0; opened < 120; opened++) (await storage.openImage(id))?.close();
+      assertSameBytes(await storage.getImage(id), bytes);
     });
 
     it("never calls a stored picture absent", async (t) => {
@@ -165,6 +177,35 @@ export function testReading({ openStorage, countsDeletesExactly }: StorageSuite)
       assert.equal((await storage.readRecord(id))?.image_id, id);
     });
 
+    it("can be aborted at any moment, and leaves nothing open", async (t) => {
+      const { storage, createIdOfAge } = await openStorage(t);
+      const id = createIdOfAge(0);
+      const bytes = createSampleImage(200_000);
+      await storage.saveImage(bytes, id, {});
+      const filesBefore = countOpenFiles();
+      const reason = new Error("the caller left");
+      for (let turns = 0; turns < 12; turns++) {
+        const controller = new AbortController();
+        const { signal } = controller;
+        const calls = [
+          storage.readImage(id, { signal }),
+          storage.openImage(id, { signal }).then((image) => image?.close()),
+          storage.readRecord(id, { signal }),
+          storage.findImages({ signal }),
+          storage.keepImage(id, turns % 2 === 0, { signal }),
+          storage.cleanupExpiredImages(3600, { signal }),
+          storage.checkHealth({ signal }),
+        ];
+        const settled = Promise.allSettled(calls);
+        for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+        controller.abort(reason);
+        for (const result of await settled) if (result.status === "rejected") assert.equal(result.reason, reason);
+      }
+      assertSameBytes(await storage.getImage(id), bytes);
+      await storage.close();
+      await waitForFiles(filesBefore);
+    });
+
     it("leaves a whole picture or none when a save is aborted on its way", async (t) => {
       const { storage, createIdOfAge } = await openStorage(t);
       const bytes = createSampleImage(200_000);
@@ -204,6 +245,28 @@ export function testReading({ openStorage, countsDeletesExactly }: StorageSuite)
       assert.notEqual(storage.backend, "");
     });
 
+    it("refuses whatever is asked for after it was closed", async (t) => {
+      const { storage, createIdOfAge } = await openStorage(t);
+      const id = createIdOfAge(0);
+      await storage.saveImage(createSampleImage(), id, {});
+      await storage.close();
+      const calls = [
+        storage.saveImage(createSampleImage(), createIdOfAge(0), {}),
+        storage.getImage(id),
+        storage.openImage(id),
+        storage.readRecord(id),
+        storage.keepImage(id, true),
+        storage.deleteImage(id),
+        storage.findImages(),
+        storage.cleanupExpiredImages(0),
+        storage.checkHealth(),
+      ];
+      for (const result of await Promise.allSettled(calls)) {
+        assert.equal(result.status, "rejected");
+        assert.ok(isErrorWithCode("storage_unavailable")(result.reason));
+      }
+    });
+
     it("shares nothing with another storage", async (t) => {
       const one = await openStorage(t);
       const other = await openStorage(t);
@@ -215,6 +278,18 @@ export function testReading({ openStorage, countsDeletesExactly }: StorageSuite)
       assert.equal((await one.storage.readRecord(id))?.image_id, id);
     });
   });
+}
+
+/** 0 where that cannot be known. */
+function countOpenFiles(): number {
+  return existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0;
+}
+
+/** Connections that were given up take a moment to close. */
+async function waitForFiles(count: number): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + 5_000;
+  while (countOpenFiles() > count && systemClock.monotonicMs() < deadlineMs) await systemClock.sleep(10);
+  assert.equal(countOpenFiles() <= count, true, `${countOpenFiles()} files are open, ${count} were`);
 }
 
 async function assertUnknown(storage: AbstractStorage, id: string): Promise<void> {

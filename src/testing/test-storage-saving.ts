@@ -7,7 +7,7 @@ import { assertSameBytes } from "./same-bytes.ts";
 import { HOSTILE_IDS } from "./hostile-ids.ts";
 import type { StorageSuite } from "./test-storage.ts";
 
-const SIZES = [12, 13, 255, 4096, 65_535, 65_536, 65_537, 1_048_576, 3_145_729];
+const SIZES = [12, 13, 255, 4096, 65_535, 65_536, 65_537, 1_048_576, 10 * 1_048_576];
 
 /** The end of a surrogate pair without its start: valid in a JavaScript text, not in UTF-8. */
 const LONE_SURROGATE = "\udc00";
