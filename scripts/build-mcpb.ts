@@ -14,6 +14,7 @@ const CONTENT = [
   "dist/cli",
   "dist/vendor",
   "models",
+  "skills",
   "web",
 ];
 

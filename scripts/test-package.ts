@@ -34,6 +34,7 @@ try {
   const { filename, size, files } = readPackReport(packed);
   assert.ok(files.some((path) => path === "models/scenes-v1/unet/model.onnx"));
   assert.ok(files.some((path) => path === "web/gallery/gallery.css"));
+  assert.ok(files.includes("skills/write-image-prompts/SKILL.md"));
   for (const name of ["sbom.cdx.json", "THIRD-PARTY-LICENSES.txt"]) assert.ok(files.includes(`dist/${name}`), name);
   assert.ok(files.every((path) => !path.endsWith(".test.js")));
   console.log(`ok: ${filename} has ${files.length} files and ${(size / 1024 / 1024).toFixed(1)} MiB`);

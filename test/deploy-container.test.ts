@@ -62,7 +62,15 @@ describe("deploy/Dockerfile", () => {
     }
     // What the bundled command reads beside itself must come along.
     const targets = (runtime?.lines ?? []).filter(({ instruction }) => instruction === "COPY").map(({ rest }) => rest);
-    for (const name of ["dist/cli", "dist/vendor", "dist/THIRD-PARTY-LICENSES.txt", "models", "web", "package.json"]) {
+    for (const name of [
+      "dist/cli",
+      "dist/vendor",
+      "dist/THIRD-PARTY-LICENSES.txt",
+      "models",
+      "skills",
+      "web",
+      "package.json",
+    ]) {
       assert.ok(
         targets.some((rest) => rest.includes(name)),
         `${name} is in the image`,

@@ -56,6 +56,7 @@ for (const era of ERAS) {
         [
           ["image", "image://{id}"],
           ["image-metadata", "image://{id}/metadata"],
+          ["io.modelcontextprotocol/skills", "skill://{+path}"],
         ],
       );
     });

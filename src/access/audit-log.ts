@@ -4,7 +4,7 @@ import type { Caller } from "./principal.ts";
 export type AuditMode = "off" | "on" | "prompts";
 
 export interface AuditedAct {
-  readonly action: "generate" | "view" | "keep" | "release" | "delete";
+  readonly action: "generate" | "view" | "keep" | "release" | "delete" | "cancel";
   readonly caller: Caller;
   readonly imageId: string;
   readonly prompt?: string;

@@ -19,6 +19,8 @@ import { GenerateImageTool } from "../mcp/generate-image-tool.ts";
 import { ImagePrompts } from "../mcp/image-prompts.ts";
 import { ImageResources } from "../mcp/image-resources.ts";
 import { ImageResults } from "../mcp/image-results.ts";
+import { ImageSkills } from "../mcp/image-skills.ts";
+import { ImageTasks } from "../mcp/image-tasks.ts";
 import { ImageApp } from "../mcp/image-app.ts";
 import { createImageTools } from "../mcp/image-tools.ts";
 import { createMcpHttpHandler, type McpHttpHandler } from "../mcp/mcp-http-handler.ts";
@@ -151,12 +153,15 @@ export function createApp(settings: Settings, options: AppOptions): App {
     preview: settings.mcp.preview,
     hasResourceLink: settings.mcp.hasResourceLink,
   });
+  const tasks = settings.mcp.hasTasks ? new ImageTasks({ images, results }) : undefined;
   const features: readonly McpFeature[] = [
-    new GenerateImageTool({ images, results, modelName: () => generator.modelName(), maxWait }),
+    new GenerateImageTool({ images, results, modelName: () => generator.modelName(), maxWait, tasks }),
     ...createImageTools({ images, results, maxWait }),
     new ImageResources({ images, previews }),
     new ImagePrompts(),
     new ImageApp(),
+    new ImageSkills(),
+    ...(tasks ? [tasks] : []),
   ];
   const buildMcpServer = createMcpServerFactory({ name: settings.service.name, version, features });
   const mcp = createMcpHttpHandler({

@@ -135,6 +135,7 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       adoptsSessions: read("MCP_ADOPT_SESSIONS") === "true",
       preview: read("MCP_PREVIEW"),
       hasResourceLink: read("MCP_RESOURCE_LINK"),
+      hasTasks: read("MCP_TASKS"),
       maxWaitSeconds: read("MAX_WAIT"),
       maxWaitWithProgressSeconds: read("MAX_WAIT_WITH_PROGRESS"),
     },

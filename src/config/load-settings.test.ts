@@ -104,6 +104,7 @@ describe("parseSettings()", () => {
         adoptsSessions: false,
         preview: "off",
         hasResourceLink: true,
+        hasTasks: false,
         maxWaitSeconds: 40,
         maxWaitWithProgressSeconds: 55,
       },
@@ -198,6 +199,7 @@ describe("parseSettings()", () => {
       MCP_MAX_SESSIONS: "1",
       MCP_PREVIEW: "THUMB",
       MCP_RESOURCE_LINK: "false",
+      MCP_TASKS: "true",
       MAX_WAIT: "3",
       MAX_WAIT_WITH_PROGRESS: "never",
       MCP_SESSION_IDLE_TIMEOUT: "2",
@@ -289,6 +291,7 @@ describe("parseSettings()", () => {
       adoptsSessions: true,
       preview: "thumb",
       hasResourceLink: false,
+      hasTasks: true,
       maxWaitSeconds: 3,
       maxWaitWithProgressSeconds: Infinity,
     });

@@ -38,6 +38,13 @@ export const MCP_SETTINGS = {
     kind: yesOrNo(),
     default: "true",
   },
+  MCP_TASKS: {
+    group: "MCP",
+    description:
+      "Whether `generate_image` answers clients that declare the Tasks extension with a task at once, whose id is that of the picture.",
+    kind: yesOrNo(),
+    default: "false",
+  },
   MAX_WAIT: {
     group: "MCP",
     description:

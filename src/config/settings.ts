@@ -132,6 +132,8 @@ export interface McpSettings {
   /** What of a picture a result carries beside its URL. */
   readonly preview: "off" | "thumb" | "full";
   readonly hasResourceLink: boolean;
+  /** Answer clients that declare the Tasks extension with tasks. */
+  readonly hasTasks: boolean;
   /** How long a tool keeps a client waiting that hears nothing meanwhile; `Infinity`: to the end. */
   readonly maxWaitSeconds: number;
   /** The same for a client that is sent progress notifications. */

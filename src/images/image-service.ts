@@ -322,6 +322,13 @@ export class ImageService {
     return deleted || wasRunning || this.#jobs.cancelElsewhere(imageId);
   }
 
+  /** Ends the job that is to draw this picture; false when none runs. A picture that is there stays. */
+  async cancelJob(imageId: string): Promise<boolean> {
+    if (await this.#jobs.cancelHere(imageId)) return true;
+    const pending = await this.findPending(imageId);
+    return pending?.status === "running" && this.#jobs.cancelElsewhere(imageId);
+  }
+
   /** Deletes what has expired and gives how many; 0 when pictures never expire. */
   async cleanupExpired(signal?: AbortSignal): Promise<number> {
     if (this.ttlSeconds === undefined) return 0;

@@ -28,6 +28,7 @@ export interface OwnedImagesOptions {
     | "keepImage"
     | "listImages"
     | "deleteImage"
+    | "cancelJob"
     | "jobs"
   >;
   readonly policy: AccessPolicy;
@@ -161,6 +162,20 @@ export class OwnedImages {
     const deleted = await this.#images.deleteImage(imageId);
     if (deleted) this.#record("delete", imageId);
     return deleted;
+  }
+
+  /** Ends the job that is to draw this picture, here or in another process; the picture, once it is there, stays. */
+  async cancelJob(imageId: string): Promise<boolean> {
+    this.#policy.require(this.#principal, "images:generate");
+    if (!this.#policy.isOpen && !(await this.#isOwn(imageId))) return false;
+    const isCancelled = await this.#images.cancelJob(imageId);
+    if (isCancelled) this.#record("cancel", imageId);
+    return isCancelled;
+  }
+
+  /** Whether pictures belong to those who asked for them. */
+  get hasOwners(): boolean {
+    return !this.#policy.isOpen;
   }
 
   #record(action: AuditedAct["action"], imageId: string): void {

@@ -11,6 +11,7 @@ import {
   toGenerateImageRequest,
 } from "../images/generate-image-params.ts";
 import { toAppMeta } from "./image-app.ts";
+import type { ImageTasks } from "./image-tasks.ts";
 import type { McpConnection, McpFeature, ToolFacts } from "./mcp-tool.ts";
 import { ImageResults } from "./image-results.ts";
 import { DEFAULT_MAX_WAIT, type MaxWait } from "./max-wait.ts";
@@ -24,6 +25,8 @@ export interface GenerateImageToolOptions {
   /** Default: without previews, with a link. */
   readonly results?: ImageResults;
   readonly maxWait?: MaxWait;
+  /** Answers clients that know tasks with one. Default: nobody. */
+  readonly tasks?: Pick<ImageTasks, "isWanted" | "toCreatedResult"> | undefined;
   readonly clock?: Clock;
 }
 
@@ -41,6 +44,7 @@ export class GenerateImageTool implements McpFeature {
   readonly #modelName: string | (() => string);
   readonly #results: ImageResults;
   readonly #maxWait: MaxWait;
+  readonly #tasks: GenerateImageToolOptions["tasks"];
   readonly #clock: Clock;
   readonly #inputSchema = advertiseOnly(GenerateImageParams);
   readonly #outputSchema = memoSchema(GenerateImageResponse);
@@ -50,6 +54,7 @@ export class GenerateImageTool implements McpFeature {
     this.#modelName = options.modelName;
     this.#results = options.results ?? new ImageResults();
     this.#maxWait = options.maxWait ?? DEFAULT_MAX_WAIT;
+    this.#tasks = options.tasks;
     this.#clock = options.clock ?? systemClock;
   }
 
@@ -89,8 +94,11 @@ export class GenerateImageTool implements McpFeature {
           { tool: NAME, context, connection, maxWait: this.#maxWait, clock: this.#clock },
           async ({ startProgress, ...options }) => {
             const params = parseGenerateImageParams(argumentsOfCall);
-            startProgress();
-            return this.#results.toImageResult(await this.execute(params, options));
+            const tasks = this.#tasks?.isWanted(context, connection) ? this.#tasks : undefined;
+            if (tasks === undefined) startProgress();
+            const response = await this.execute(params, tasks ? { ...options, maxWaitMs: 0 } : options);
+            const isRunning = response.metadata["status"] === "running";
+            return tasks && isRunning ? tasks.toCreatedResult(response) : this.#results.toImageResult(response);
           },
         ),
     );

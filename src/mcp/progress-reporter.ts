@@ -89,7 +89,7 @@ export class ProgressReporter {
     this.#lastSentAtMs = nowMs;
     this.#progress = nextProgress(this.#state, this.#progress);
     const elapsedSeconds = Math.round((nowMs - this.#phaseStartedAtMs) / 1000);
-    const message = { progress: this.#progress, total: TOTAL, message: describe(this.#state, elapsedSeconds) };
+    const message = { progress: this.#progress, total: TOTAL, message: describeProgress(this.#state, elapsedSeconds) };
     this.#sending = this.#sending
       .then(async () => this.#send(message))
       .catch((error: unknown) => {
@@ -111,7 +111,11 @@ function shareOf(state: ImageProgress | { readonly phase: "accepted" }): number 
   return Math.min(1, state.step / state.totalSteps);
 }
 
-function describe(state: ImageProgress | { readonly phase: "accepted" }, elapsedSeconds: number): string {
+/** In words for a person. `elapsedSeconds` of the phase, where they are known. */
+export function describeProgress(
+  state: ImageProgress | { readonly phase: "accepted" } = { phase: "accepted" },
+  elapsedSeconds?: number,
+): string {
   switch (state.phase) {
     case "accepted":
       return "Accepted";
@@ -120,13 +124,13 @@ function describe(state: ImageProgress | { readonly phase: "accepted" }, elapsed
       return `Waiting: ${state.ahead} ahead${about}`;
     }
     case "waking":
-      return `Waking the model${elapsedSeconds > 0 ? `: ${elapsedSeconds} s` : ""}`;
+      return `Waking the model${elapsedSeconds ? `: ${elapsedSeconds} s` : ""}`;
     case "retrying":
       return `The model server is not ready: attempt ${state.attempt + 1} in ${Math.ceil(state.delayMs / 1000)} s`;
     case "generating":
       return state.step !== undefined && state.totalSteps
         ? `Drawing: step ${state.step} of ${state.totalSteps}`
-        : `Drawing: ${elapsedSeconds} s`;
+        : `Drawing${elapsedSeconds === undefined ? "" : `: ${elapsedSeconds} s`}`;
     case "saving":
       return "Saving the picture";
   }

@@ -9,6 +9,8 @@ import { GenerateImageTool } from "../../src/mcp/generate-image-tool.ts";
 import { ImagePrompts } from "../../src/mcp/image-prompts.ts";
 import { ImageResources } from "../../src/mcp/image-resources.ts";
 import { ImageResults, type PreviewMode } from "../../src/mcp/image-results.ts";
+import { ImageSkills } from "../../src/mcp/image-skills.ts";
+import { ImageTasks } from "../../src/mcp/image-tasks.ts";
 import { createImageTools } from "../../src/mcp/image-tools.ts";
 import type { MaxWait } from "../../src/mcp/max-wait.ts";
 import { FairQueue } from "../../src/queue/fair-queue.ts";
@@ -62,6 +64,7 @@ export interface McpPartsOptions {
   readonly maxWait?: MaxWait;
   readonly preview?: PreviewMode;
   readonly hasResourceLink?: boolean;
+  readonly hasTasks?: boolean;
 }
 
 /** Everything below the transport, with a mock model and storage. */
@@ -81,12 +84,15 @@ export function createMcpParts(options: McpPartsOptions = {}) {
     ...(options.preview && { preview: options.preview }),
     hasResourceLink: options.hasResourceLink ?? true,
   });
-  const tool = new GenerateImageTool({ images, results, modelName: "stable-diffusion", ...timing });
+  const tasks = options.hasTasks ? new ImageTasks({ images, results, ...timing }) : undefined;
+  const tool = new GenerateImageTool({ images, results, modelName: "stable-diffusion", tasks, ...timing });
   const features = [
     tool,
     ...createImageTools({ images, results, ...timing }),
     new ImageResources({ images, previews, ...(options.clock && { clock: options.clock }) }),
     new ImagePrompts(),
+    new ImageSkills(),
+    ...(tasks ? [tasks] : []),
   ];
   const build = createMcpServerFactory({ version: "1.2.3", features });
   return { generator, storage, queue, images, tool, build };

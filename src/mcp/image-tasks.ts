@@ -1,0 +1,169 @@
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  MissingRequiredClientCapabilityError,
+  ProtocolError,
+  ProtocolErrorCode,
+  type CallToolResult,
+  type McpServer,
+  type ServerContext,
+} from "@modelcontextprotocol/server";
+import * as z from "zod";
+import { systemClock, type Clock } from "../core/clock.ts";
+import { parseImageId } from "../core/image-id.ts";
+import { isJsonObject } from "../core/json.ts";
+import type { GenerateImageResponse } from "../images/image-job.ts";
+import type { PendingImage } from "../images/image-jobs.ts";
+import type { ImageMetadata, ImageService, ReadyImage } from "../images/image-service.ts";
+import { toImageProgress } from "../images/running-metadata.ts";
+import type { ImageResults } from "./image-results.ts";
+import type { McpConnection, McpFeature } from "./mcp-tool.ts";
+import { describeProgress } from "./progress-reporter.ts";
+import { toErrorResult } from "./tool-result.ts";
+
+export interface ImageTasksOptions {
+  readonly images: Pick<ImageService, "for" | "ttlSeconds">;
+  readonly results: ImageResults;
+  readonly clock?: Clock;
+}
+
+/** What is told of every task, whatever became of it. */
+interface TaskFacts {
+  readonly taskId: string;
+  readonly status: "working" | "completed" | "cancelled";
+  readonly statusMessage?: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** ISO 8601. */
+  readonly lastUpdatedAt: string;
+  /** From the creation; null: for good. */
+  readonly ttlMs: number | null;
+  readonly pollIntervalMs: number;
+}
+
+const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
+const POLL_INTERVAL_MS = 2000;
+const taskParams = z.object({ taskId: z.string() });
+
+/**
+ * Pictures that are being drawn as tasks, for clients that declare the extension: the id of the picture is the id of the
+ * task, so every replica knows it, and it lasts as long as the picture. Since 2026-07-28; https://modelcontextprotocol.github.io/ext-tasks/
+ */
+export class ImageTasks implements McpFeature {
+  readonly #images: ImageTasksOptions["images"];
+  readonly #results: ImageResults;
+  readonly #clock: Clock;
+
+  constructor(options: ImageTasksOptions) {
+    this.#images = options.images;
+    this.#results = options.results;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  register(server: McpServer, connection: McpConnection): void {
+    if (connection.era !== "modern") return;
+    server.server.registerCapabilities({ extensions: { [TASKS_EXTENSION]: {} } });
+    const handle = (
+      method: string,
+      answer: (taskId: string, context: ServerContext) => Promise<Record<string, unknown>>,
+    ): void =>
+      server.server.setRequestHandler(method, { params: taskParams }, async ({ taskId }, context) => {
+        requireTasks(context);
+        return answer(taskId, context);
+      });
+    handle("tasks/get", async (taskId, context) => {
+      const found = await this.#find(taskId, connection, context);
+      return { ...(await this.#toTask(taskId, found)), resultType: "complete" };
+    });
+    // No task ever asks for input: there is nothing to answer.
+    handle("tasks/update", async (taskId, context) => {
+      await this.#find(taskId, connection, context);
+      return { resultType: "complete" };
+    });
+    handle("tasks/cancel", async (taskId, context) => {
+      await this.#find(taskId, connection, context);
+      // Where nobody says who they are, a stranger must not end the job of somebody else: the wish is noted, and no more.
+      const images = this.#images.for(connection.caller(context));
+      if (images.hasOwners || connection.mayManage(context)) await images.cancelJob(taskId);
+      return { resultType: "complete" };
+    });
+  }
+
+  /** True when this very request says that its sender knows tasks. */
+  isWanted(context: ServerContext, { era }: McpConnection): boolean {
+    return era === "modern" && declaresTasks(context);
+  }
+
+  /** The result of a call whose picture is being drawn; what clients read that take it for an ordinary one is there as well. */
+  toCreatedResult({ url, image_id, metadata }: GenerateImageResponse): CallToolResult {
+    return {
+      ...this.#toFacts(image_id, "working", { message: describeProgress(toImageProgress(metadata)) }),
+      resultType: "task",
+      content: [],
+      structuredContent: { url, image_id, metadata },
+    };
+  }
+
+  async #find(taskId: string, connection: McpConnection, context: ServerContext): Promise<ReadyImage | PendingImage> {
+    const { signal } = context.mcpReq;
+    const images = this.#images.for(connection.caller(context));
+    const found =
+      parseImageId(taskId)?.kind === "current"
+        ? await images.waitForImage(taskId, { signal, maxWaitMs: 0 })
+        : undefined;
+    if (found === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, "Task not found or expired");
+    return found;
+  }
+
+  async #toTask(taskId: string, found: ReadyImage | PendingImage): Promise<TaskFacts & { readonly result?: object }> {
+    if (found.status === "running") {
+      const message = describeProgress(toImageProgress(found.response.metadata));
+      return this.#toFacts(taskId, "working", { message });
+    }
+    if (found.status === "ready") {
+      const { metadata } = found;
+      const result = await this.#results.toImageResult({ url: metadata.url, image_id: metadata.image_id, metadata });
+      return { ...this.#toFacts(taskId, "completed", { updatedAtMs: toEndMs(metadata) }), result };
+    }
+    const { error } = found;
+    if (error.details["reason"] === "cancelled") return this.#toFacts(taskId, "cancelled");
+    // "failed" is for errors of the protocol alone; a tool that failed has completed.
+    return { ...this.#toFacts(taskId, "completed", { message: error.publicMessage }), result: toErrorResult(error) };
+  }
+
+  #toFacts(
+    taskId: string,
+    status: TaskFacts["status"],
+    { message, updatedAtMs }: { readonly message?: string; readonly updatedAtMs?: number } = {},
+  ): TaskFacts {
+    const parsed = parseImageId(taskId);
+    const nowMs = this.#clock.nowMs();
+    const { ttlSeconds } = this.#images;
+    return {
+      taskId,
+      status,
+      ...(message !== undefined && { statusMessage: message }),
+      createdAt: new Date(parsed?.kind === "current" ? parsed.createdAtMs : nowMs).toISOString(),
+      lastUpdatedAt: new Date(updatedAtMs ?? nowMs).toISOString(),
+      ttlMs: ttlSeconds === undefined ? null : ttlSeconds * 1000,
+      pollIntervalMs: POLL_INTERVAL_MS,
+    };
+  }
+}
+
+/** When the picture was there. */
+function toEndMs({ created_at, queue_wait_seconds: waited, generation_seconds: drawn }: ImageMetadata): number {
+  const seconds = (typeof waited === "number" ? waited : 0) + (typeof drawn === "number" ? drawn : 0);
+  return Date.parse(created_at) + seconds * 1000;
+}
+
+function declaresTasks(context: ServerContext): boolean {
+  const envelope: Readonly<Record<string, unknown>> = context.mcpReq.envelope ?? {};
+  const capabilities = envelope[CLIENT_CAPABILITIES_META_KEY];
+  const extensions = isJsonObject(capabilities) ? capabilities["extensions"] : undefined;
+  return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION]);
+}
+
+function requireTasks(context: ServerContext): void {
+  if (declaresTasks(context)) return;
+  throw new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } });
+}
