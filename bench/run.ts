@@ -23,7 +23,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map(
     engine: async (options) =>
       `${toTable(await benchEngine(options))}\n\n${toFigureTable(await benchBesideEngine(options))}`,
     storage: async (options) => toFigureTable(await benchStorage(options)),
-    startup: async (options) => toTable(await benchStartup(options)),
+    startup: benchStartup,
   }),
 );
 

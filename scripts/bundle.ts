@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import { build, type BuildOptions, type Metafile, type Plugin } from "esbuild";
+import { build, type BuildOptions, type Metafile } from "esbuild";
 import packageJson from "../package.json" with { type: "json" };
+import { START_UP_PLUGINS } from "./start-up-plugins.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -19,17 +20,6 @@ const LIBRARY = {
 };
 /** What whoever installs the package may add to it. */
 const OPTIONAL = ["onnxruntime-web", "sharp", ...Object.keys(packageJson.peerDependencies)];
-
-/** zod exports the error messages of fifty languages; nobody asks for any but the one that it sets by itself. */
-const englishOnly: Plugin = {
-  name: "english-only",
-  setup(bundle) {
-    bundle.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
-      contents: 'export { default as en } from "./en.js";',
-      loader: "js",
-    }));
-  },
-};
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -62,7 +52,7 @@ export async function bundle({ write }: { readonly write: boolean }): Promise<st
       entryPoints: { ...COMMAND, ...WORKERS },
       outdir: "dist/cli",
       external: OPTIONAL,
-      plugins: [englishOnly],
+      plugins: [...START_UP_PLUGINS],
       minifyWhitespace: true,
       write,
     }),

@@ -12,7 +12,7 @@ import { createFakeClock, type FakeClock } from "../src/testing/fake-clock.ts";
 import { MockStorage } from "../src/testing/mock-storage.ts";
 import { createSampleImage } from "../src/testing/sample-images.ts";
 import { drawTestPicture } from "../src/testing/test-picture.ts";
-import { createPrometheusMetrics } from "../src/telemetry/metrics.ts";
+import { createPrometheusMetrics } from "../src/telemetry/prometheus-metrics.ts";
 import { parseJson, startServer, type HttpAnswer, type TestServer } from "./http-support.ts";
 
 const BASE_URL = "https://pictures.example.com/base";

@@ -3,12 +3,9 @@ import { AuditLog } from "../access/audit-log.ts";
 import { CleanupTask } from "../cleanup/cleanup-task.ts";
 import type { Settings } from "../config/settings.ts";
 import { systemClock } from "../core/clock.ts";
-import { ConfigurationError, isErrno } from "../core/errors.ts";
+import { OnFirstUse } from "../core/on-first-use.ts";
 import { UrlSigner } from "../core/url-signer.ts";
-import type { ListenAddress } from "../http/base-url.ts";
-import { createHttpServer, type HttpServer } from "../http/http-server.ts";
-import { DOORS } from "../http/route-table.ts";
-import { createMetricsServer } from "../http/metrics-server.ts";
+import { toBaseUrl } from "../http/base-url.ts";
 import { ImageService } from "../images/image-service.ts";
 import { RedisChangeRelay } from "../images/redis-change-relay.ts";
 import { PictureConverter } from "../images/picture-converter.ts";
@@ -23,17 +20,16 @@ import { ImageSkills } from "../mcp/image-skills.ts";
 import { ImageTasks } from "../mcp/image-tasks.ts";
 import { ImageApp } from "../mcp/image-app.ts";
 import { createImageTools } from "../mcp/image-tools.ts";
-import { createMcpHttpHandler, type McpHttpHandler } from "../mcp/mcp-http-handler.ts";
 import type { McpFeature, McpServerBuilder } from "../mcp/mcp-tool.ts";
-import { tellResourceNews } from "../mcp/resource-news.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
 import type { AbstractStorage } from "../storage/abstract-storage.ts";
 import type { JobRecords } from "../storage/job-records.ts";
 import { MemoryJobRecords } from "../storage/memory-job-records.ts";
-import { createPrometheusMetrics } from "../telemetry/metrics.ts";
+import { lateMetrics } from "../telemetry/metrics.ts";
 import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
 import { createAccessPolicy } from "./create-access-policy.ts";
 import { createCallLimits } from "./create-call-limits.ts";
+import type { Front } from "./create-front.ts";
 import { createGenerator, type Generator } from "./create-generator.ts";
 import { createJobRecords, createStorage } from "./create-storage.ts";
 
@@ -91,8 +87,10 @@ const logger = getLogger("app");
  */
 export function createApp(settings: Settings, options: AppOptions): App {
   const { version, overrides = {}, tracing = new PassThroughTracing() } = options;
-  const { metricsPort, logsAccess, drainDelaySeconds } = settings.operation;
-  const storage = overrides.storage ?? createStorage(settings.storage, () => http.baseUrl());
+  const { drainDelaySeconds } = settings.operation;
+  const { publicBaseUrl } = settings.http;
+  const baseUrl = (): string => front.value?.baseUrl() ?? toBaseUrl(undefined, publicBaseUrl);
+  const storage = overrides.storage ?? createStorage(settings.storage, baseUrl);
   const jobRecords =
     overrides.jobRecords ?? (overrides.storage ? new MemoryJobRecords() : createJobRecords(settings.storage));
   const queue = new FairQueue({
@@ -100,15 +98,9 @@ export function createApp(settings: Settings, options: AppOptions): App {
     depth: settings.kserve.queueDepth,
     timeoutMs: settings.kserve.queueTimeoutSeconds * 1000,
   });
-  const metrics = createPrometheusMetrics({
-    version,
-    queue: () => queue,
-    sessions: () => mcp.sessions,
-    storage: () => storage.usage,
-  });
+  const metrics = lateMetrics(() => front.value?.metrics);
   const generator = overrides.generator ?? createGenerator(settings, metrics);
   const { ttlSeconds } = settings.images;
-  const { auth, trustedProxies } = settings.access;
   const policy = createAccessPolicy(settings.access);
   const limits = createCallLimits(settings);
   const { redisUrl } = settings.limits;
@@ -164,60 +156,31 @@ export function createApp(settings: Settings, options: AppOptions): App {
     ...(tasks ? [tasks] : []),
   ];
   const buildMcpServer = createMcpServerFactory({ name: settings.service.name, version, features });
-  const mcp = createMcpHttpHandler({
-    build: buildMcpServer,
-    maxSessions: settings.mcp.maxSessions,
-    tracing,
-    sessionIdleSeconds: settings.mcp.sessionIdleSeconds,
-    adoptsSessions: settings.mcp.adoptsSessions,
-    slowTools: features.flatMap(({ slowTools = [] }) => slowTools),
-    toolScopes: Object.assign({}, ...features.map(({ toolScopes = {} }) => toolScopes)),
+  const front = new OnFirstUse(async () => {
+    const { createFront } = await import("./create-front.ts");
+    return createFront({
+      settings,
+      version,
+      images,
+      storage,
+      generator,
+      converter,
+      features,
+      buildMcpServer,
+      policy,
+      urlSigner,
+      audit,
+      tracing,
+      queue,
+    });
   });
-  const { notify } = mcp;
-  const stopNews = tellResourceNews(
-    images.changes,
-    { listChanged: () => notify.resourcesChanged(), updated: (uri) => notify.resourceUpdated(uri) },
-    systemClock,
-  );
-  const http = createHttpServer({
-    images,
-    converter,
-    mcp: async (request, response, exchange) => mcp.handle(request, response, exchange),
-    policy,
-    urlSigner,
-    issuer: auth.mode === "oauth" ? auth.issuer : undefined,
-    trustedProxies,
-    metrics,
-    ...(metricsPort === undefined && { metricsPrinter: metrics }),
-    audit,
-    logsAccess,
-    service: { name: settings.service.name, version },
-    modelName: () => generator.modelName(),
-    doors: DOORS.filter((door) => (door === "openai" ? settings.http.openaiApi : settings.http.a1111Api)),
-    health: {
-      kserve: async (signal) => ((await generator.images.healthCheck({ signal })) ? "healthy" : "unhealthy"),
-      storage: async (signal) => {
-        await storage.checkHealth({ signal });
-        return "healthy";
-      },
-    },
-    publicBaseUrl: settings.http.publicBaseUrl,
-    allowedHosts: settings.http.allowedHosts,
-    allowedOrigins: settings.http.allowedOrigins,
-  });
-
-  const metricsServer = createMetricsServer(metrics);
 
   let listening: Promise<string> | undefined;
   const start = async (): Promise<string> => {
-    await listenOn(http, settings.http, options.listenOnDemand ?? false);
-    if (metricsPort !== undefined) {
-      const { port } = await listenOn(metricsServer, { host: settings.http.host, port: metricsPort }, false);
-      logger.info("metrics_served", { port });
-    }
+    const url = await (await front.load()).listen(options.listenOnDemand ?? false);
     cleanup.start();
     changeRelay?.start();
-    return http.baseUrl();
+    return url;
   };
   const listen = async (): Promise<string> => {
     listening ??= start().catch((error: unknown) => {
@@ -229,15 +192,15 @@ export function createApp(settings: Settings, options: AppOptions): App {
   let closing: Promise<void> | undefined;
   const shutDown = async (): Promise<void> => {
     await listening?.catch(() => undefined);
+    const open = await front.settle();
     if (listening !== undefined && drainDelaySeconds > 0) {
-      http.retire();
+      open?.retire();
       logger.info("server_retiring", { seconds: drainDelaySeconds });
       await systemClock.sleep(drainDelaySeconds * 1000);
     }
-    await finishWork({ images, mcp, http }, settings.http.shutdownTimeoutSeconds * 1000);
-    stopNews();
+    await finishWork(images, open, settings.http.shutdownTimeoutSeconds * 1000);
     await cleanup.stop();
-    await metricsServer.close();
+    await open?.close();
     await limits.close();
     await changeRelay?.close();
     await generator.close();
@@ -255,7 +218,14 @@ export function createApp(settings: Settings, options: AppOptions): App {
     buildMcpServer,
     handle: (request, response) => {
       changeRelay?.start();
-      http.handle(request, response);
+      if (front.value !== undefined) return front.value.handle(request, response);
+      front.load().then(
+        ({ handle }) => handle(request, response),
+        (error: unknown) => {
+          logger.error("http_not_loaded", { error });
+          response.destroy();
+        },
+      );
     },
     listen,
     close,
@@ -264,19 +234,15 @@ export function createApp(settings: Settings, options: AppOptions): App {
 }
 
 /** Accepted work may end, new work is refused; at the deadline what still runs is cancelled. */
-async function finishWork(
-  { images, mcp, http }: { images: ImageService; mcp: McpHttpHandler; http: HttpServer },
-  timeoutMs: number,
-): Promise<void> {
+async function finishWork(images: ImageService, front: Front | undefined, timeoutMs: number): Promise<void> {
   const deadline = AbortSignal.timeout(timeoutMs);
   deadline.addEventListener("abort", () => logger.warn("shutdown_deadline_reached", { timeout_ms: timeoutMs }));
   const finished = new AbortController();
   const signal = AbortSignal.any([deadline, finished.signal]);
-  http.drain();
+  front?.drain();
   const drained = images.drain(deadline);
   await Promise.race([drained, once(signal)]);
-  await mcp.close({ signal: deadline });
-  await http.close({ timeoutMs: deadline.aborted ? 0 : timeoutMs });
+  await front?.finish({ signal: deadline, timeoutMs });
   await drained;
   finished.abort();
 }
@@ -286,26 +252,4 @@ async function once(signal: AbortSignal): Promise<void> {
   if (signal.aborted) resolve();
   signal.addEventListener("abort", () => resolve(), { once: true });
   return promise;
-}
-
-async function listenOn(
-  server: Pick<HttpServer, "listen">,
-  { host, port }: ListenAddress,
-  anyPort: boolean,
-): Promise<ListenAddress> {
-  try {
-    return await server.listen({ host, port });
-  } catch (error) {
-    if (anyPort && isErrno(error, "EADDRINUSE")) return server.listen({ host, port: 0 });
-    throw new ConfigurationError("configuration_invalid", `Cannot listen on ${host}, port ${port}: ${reason(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-function reason(error: unknown): string {
-  if (isErrno(error, "EADDRINUSE")) return "the port is taken; choose another with PORT or --port";
-  if (isErrno(error, "EACCES")) return "the port needs more rights; choose one above 1023 with PORT or --port";
-  if (isErrno(error, "EADDRNOTAVAIL", "ENOTFOUND")) return "this machine does not have the address HOST";
-  return "the system refused";
 }

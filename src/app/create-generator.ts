@@ -1,8 +1,7 @@
 import { basename } from "node:path";
 import { DEFAULT_MODEL_NAME, type Settings } from "../config/settings.ts";
 import { ConfigurationError } from "../core/errors.ts";
-import { toExecutorLimits } from "../engine/create-executor.ts";
-import { createEngineServer, type EngineServer } from "../engine/engine-server.ts";
+import type { EngineServer } from "../engine/engine-server.ts";
 import { shippedModelPath } from "../engine/package-files.ts";
 import { ImageWorkerPool } from "../images/image-worker-pool.ts";
 import type { ImageGenerator } from "../kserve/generated-image.ts";
@@ -81,6 +80,8 @@ function createEmbeddedGenerator(settings: Settings, pool: ImageWorkerPool): Gen
   const { modelPath } = settings.engine;
   let modelName = basename(modelPath ?? shippedModelPath());
   const embedded = new EmbeddedGenerator(async () => {
+    const { createEngineServer } = await import("../engine/engine-server.ts");
+    const { toExecutorLimits } = await import("../engine/create-executor.ts");
     const engine = createEngineServer({
       modelPath,
       maxWaiting: settings.kserve.queueDepth,

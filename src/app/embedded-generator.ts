@@ -1,4 +1,5 @@
 import { KServeError } from "../core/errors.ts";
+import { OnFirstUse } from "../core/on-first-use.ts";
 import type {
   GeneratedImage,
   GenerateImageOptions,
@@ -16,60 +17,42 @@ export interface RunningEngine {
 
 /** Draws with an engine that is started by the first job, so that a process that draws nothing loads nothing. */
 export class EmbeddedGenerator implements ImageGenerator, AsyncDisposable {
-  readonly #start: () => Promise<RunningEngine>;
-  #starting: Promise<RunningEngine> | undefined;
-  #engine: RunningEngine | undefined;
+  readonly #engine: OnFirstUse<RunningEngine>;
 
   /** @param start gives the engine once its model is loaded */
   constructor(start: () => Promise<RunningEngine>) {
-    this.#start = start;
+    this.#engine = new OnFirstUse(start);
   }
 
   /** Starts the engine ahead of the first job. */
   async warmUp(): Promise<void> {
-    await this.#running();
+    await this.#engine.load();
   }
 
   async generateImage(request: GenerateImageRequest, options: GenerateImageOptions = {}): Promise<GeneratedImage> {
     const { signal, onProgress } = options;
-    if (this.#engine === undefined) onProgress?.({ phase: "waking" });
-    const { client } = await Promise.race([this.#running(), ...(signal ? [rejection(signal)] : [])]);
+    if (this.#engine.value === undefined) onProgress?.({ phase: "waking" });
+    const { client } = await Promise.race([this.#engine.load(), ...(signal ? [rejection(signal)] : [])]);
     return client.generateImage(request, options);
   }
 
   /** False while the model loads; an engine that nobody has needed yet is healthy. */
   async healthCheck(options?: { readonly signal?: AbortSignal }): Promise<boolean> {
-    if (this.#starting === undefined) return true;
-    return (await this.#engine?.client.healthCheck(options)) ?? false;
+    if (!this.#engine.isWanted) return true;
+    return (await this.#engine.value?.client.healthCheck(options)) ?? false;
   }
 
   async waitUntilIdle(options: WaitUntilIdleOptions): Promise<void> {
-    await this.#engine?.client.waitUntilIdle?.(options);
+    await this.#engine.value?.client.waitUntilIdle?.(options);
   }
 
   async close(): Promise<void> {
-    const engine = await this.#starting?.catch(() => undefined);
+    const engine = await this.#engine.settle();
     await engine?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  async #running(): Promise<RunningEngine> {
-    this.#starting ??= this.#startOnce();
-    return this.#starting;
-  }
-
-  async #startOnce(): Promise<RunningEngine> {
-    try {
-      this.#engine = await this.#start();
-      return this.#engine;
-    } catch (error) {
-      // The next job tries again.
-      this.#starting = undefined;
-      throw error;
-    }
   }
 }
 

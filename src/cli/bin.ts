@@ -10,6 +10,8 @@ if (major < requiredMajor || (major === requiredMajor && minor < requiredMinor))
   );
   process.exitCode = 1;
 } else {
+  const { keepCompiledCode } = await import("./keep-compiled-code.ts");
+  keepCompiledCode(process.env);
   const { main } = await import("./main.ts");
   process.exitCode = await main(process.argv.slice(2), process.env);
 }

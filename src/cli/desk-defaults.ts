@@ -1,6 +1,5 @@
-import { homedir } from "node:os";
-import { join } from "node:path";
 import type { SettingName } from "../config/settings-table.ts";
+import { userDataFolder } from "./user-folders.ts";
 
 const WEEK_SECONDS = 7 * 24 * 3600;
 
@@ -15,16 +14,4 @@ export function deskDefaults(
     STORAGE_PATH: userDataFolder(env, platform),
     IMAGE_TTL: String(WEEK_SECONDS),
   };
-}
-
-/** Where the platform keeps a user's data: XDG, `Application Support`, `LOCALAPPDATA`. */
-export function userDataFolder(
-  env: Readonly<Record<string, string | undefined>>,
-  platform: NodeJS.Platform = process.platform,
-): string {
-  const name = "mcp-image-server";
-  const home = env["HOME"] || homedir();
-  if (platform === "darwin") return join(home, "Library", "Application Support", name);
-  if (platform === "win32") return join(env["LOCALAPPDATA"] || join(home, "AppData", "Local"), name);
-  return join(env["XDG_DATA_HOME"] || join(home, ".local", "share"), name);
 }

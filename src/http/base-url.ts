@@ -10,9 +10,12 @@ const ANY_ADDRESS: ReadonlySet<string> = new Set(["", "0.0.0.0", "::"]);
 /**
  * The base of every URL that leaves the process, without a trailing slash: the public one, else the listen address,
  * `localhost` standing for "every address". Never made from what a client sent.
+ *
+ * @param address `undefined` before listening; then only a public base is known
  */
-export function toBaseUrl(address: ListenAddress, publicBaseUrl: string | undefined): string {
+export function toBaseUrl(address: ListenAddress | undefined, publicBaseUrl: string | undefined): string {
   if (publicBaseUrl !== undefined) return publicBaseUrl.replace(/\/+$/, "");
+  if (address === undefined) throw new Error("The base URL is known only after listening");
   return `http://${toUrlHost(address.host)}${address.port === 80 ? "" : `:${address.port}`}`;
 }
 

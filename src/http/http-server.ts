@@ -103,7 +103,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const limits: HttpLimits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const state = new ServerState();
   const basePath = toBasePath(publicBaseUrl);
-  const baseUrl = (): string => toBaseUrl(readAddress(lastAddress, publicBaseUrl), publicBaseUrl);
+  const baseUrl = (): string => toBaseUrl(lastAddress, publicBaseUrl);
   let lastAddress: ListenAddress | undefined;
   let closing: Promise<void> | undefined;
 
@@ -224,10 +224,4 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     close,
     [Symbol.asyncDispose]: async () => close(),
   };
-}
-
-function readAddress(address: ListenAddress | undefined, publicBaseUrl: string | undefined): ListenAddress {
-  if (address !== undefined) return address;
-  if (publicBaseUrl !== undefined) return { host: "", port: 0 };
-  throw new Error("The base URL is known only after listening");
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { createPrometheusMetrics } from "../telemetry/metrics.ts";
+import { createPrometheusMetrics } from "../telemetry/prometheus-metrics.ts";
 import { HOP_ANSWERS } from "../testing/hop-answers.ts";
 import { createKServeBench, failureOf, type KServeBench } from "../testing/kserve-bench.ts";
 import type { KServeClientOptions } from "./kserve-client.ts";

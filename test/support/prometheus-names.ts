@@ -1,4 +1,4 @@
-import { createPrometheusMetrics } from "../../src/telemetry/metrics.ts";
+import { createPrometheusMetrics } from "../../src/telemetry/prometheus-metrics.ts";
 
 const KEYWORDS = new Set(["and", "or", "unless", "bool", "offset"]);
 

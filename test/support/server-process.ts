@@ -8,12 +8,15 @@ import { createInterface } from "node:readline";
 /** The command: its source, or what `TEST_COMMAND` names, such as the built one. */
 export const COMMAND = resolve(import.meta.dirname, "../..", process.env["TEST_COMMAND"] ?? "src/cli/bin.ts");
 
+/** Compiled code is no user's data: it lies outside of every home, where the next process finds it. */
+const COMPILED_CODE = resolve(import.meta.dirname, "../../node_modules/.cache/mcp-image-server-test");
+
 /** The environment of a fresh user: nothing set but where programs and the home are. */
 export function freshEnvironment(
   home: string,
   settings: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
-  return { PATH: process.env["PATH"] ?? "", HOME: home, ...settings };
+  return { PATH: process.env["PATH"] ?? "", HOME: home, NODE_COMPILE_CACHE: COMPILED_CODE, ...settings };
 }
 
 /** A temporary folder that is gone at the end. */

@@ -7,7 +7,7 @@ import { parseHubAddress } from "../../engine/models/hub-address.ts";
 import { pullModel } from "../../engine/models/pull-model.ts";
 import { shippedModelPath } from "../../engine/package-files.ts";
 import { prepareSettings, type CommandContext } from "../command-context.ts";
-import { userDataFolder } from "../desk-defaults.ts";
+import { userDataFolder } from "../user-folders.ts";
 import { EXIT } from "../exit-code.ts";
 import { PullLine } from "../pull-line.ts";
 import { toBytes } from "../size-in-words.ts";
