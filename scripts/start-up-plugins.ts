@@ -19,7 +19,9 @@ const SLOW_BUILTINS =
 const builtinsOnUse: Plugin = {
   name: "builtins-on-use",
   setup(bundle) {
-    bundle.onResolve({ filter: SLOW_BUILTINS }, ({ path }) => ({ path, namespace: "builtin" }));
+    bundle.onResolve({ filter: SLOW_BUILTINS }, ({ path, kind }) =>
+      kind === "dynamic-import" ? { path, external: true } : { path, namespace: "builtin" },
+    );
     bundle.onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
       contents: `
         const load = () => process.getBuiltinModule(${JSON.stringify(path)});
