@@ -26,6 +26,11 @@ export function createMcpServerFactory(options: McpServerFactoryOptions): McpSer
     title: "Image generator",
     version: options.version,
   };
+  const byTool = new Map(
+    options.features.flatMap((feature) =>
+      Object.keys(feature.toolScopes ?? {}).map((tool) => [tool, feature] as const),
+    ),
+  );
   return (connection) => {
     const server = new McpServer(serverInfo, {
       instructions: INSTRUCTIONS,
@@ -42,7 +47,8 @@ export function createMcpServerFactory(options: McpServerFactoryOptions): McpSer
         "server/discover": CACHE_HINT,
       },
     });
-    for (const feature of options.features) feature.register(server, connection);
+    const called = connection.tool === undefined ? undefined : byTool.get(connection.tool);
+    for (const feature of called === undefined ? options.features : [called]) feature.register(server, connection);
     return server;
   };
 }

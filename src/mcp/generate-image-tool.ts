@@ -31,6 +31,7 @@ export interface GenerateImageToolOptions {
 }
 
 const NAME = "generate_image";
+const ICONS = toolIcons(NAME);
 
 /** The tool `generate_image`: a prompt becomes a stored picture with a URL. */
 export class GenerateImageTool implements McpFeature {
@@ -83,7 +84,7 @@ export class GenerateImageTool implements McpFeature {
       {
         title: this.title,
         description: this.description,
-        icons: toolIcons(NAME),
+        icons: ICONS,
         inputSchema: this.#inputSchema,
         outputSchema: this.#outputSchema,
         annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },

@@ -78,6 +78,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
   const slowTools = new Set(options.slowTools);
   const callers = new WeakMap<Request, Caller>();
   const managers = new WeakSet<Request>();
+  const calledTools = new WeakMap<Request, string>();
   const calls = new Set<Promise<void>>();
   const hurry = Promise.withResolvers<void>();
   let closing: Promise<void> | undefined;
@@ -97,6 +98,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     return build({
       era,
       isLasting: false,
+      tool: requestInfo && calledTools.get(requestInfo),
       clientId: caller.limitId,
       caller: (context) => callerOf(context) ?? caller,
       mayManage: () => isManager,
@@ -124,7 +126,8 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     if (closing !== undefined && isCall(parsedBody)) {
       return { response: toProblemOfCode("shutting_down", { body: parsedBody, headers: { "retry-after": "5" } }) };
     }
-    const scope = toolScopes.get(toolOf(parsedBody) ?? "");
+    const tool = toolOf(parsedBody);
+    const scope = toolScopes.get(tool ?? "");
     if (scope !== undefined && !hasScope(caller.principal, scope)) {
       const value = challenge(scope);
       const headers = value === undefined ? {} : { "www-authenticate": value };
@@ -133,8 +136,9 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     }
     callers.set(request, caller);
     if (mayManage) managers.add(request);
+    if (tool !== undefined) calledTools.set(request, tool);
     if (await isLegacyRequest(request, parsedBody)) return sessions.handle(request, parsedBody, caller);
-    const handler = isSlowCall(parsedBody, slowTools) ? streamed : quick;
+    const handler = slowTools.has(tool ?? "") ? streamed : quick;
     return { response: await handler.fetch(request, { parsedBody }) };
   };
 
@@ -209,10 +213,6 @@ function isCall(body: unknown): boolean {
   if (Array.isArray(body)) return body.some(isCall);
   if (!isJsonObject(body)) return false;
   return typeof body["method"] === "string" && body["id"] !== undefined && body["method"] !== "subscriptions/listen";
-}
-
-function isSlowCall(body: unknown, slowTools: ReadonlySet<string>): boolean {
-  return slowTools.has(toolOf(body) ?? "");
 }
 
 /** The name of the tool that one message calls; of a batch none, whose calls the tools themselves look at. */

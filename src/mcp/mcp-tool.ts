@@ -9,6 +9,8 @@ export interface McpConnection {
   readonly era: "legacy" | "modern";
   /** False for a server that ends with the request that it was made for. */
   readonly isLasting: boolean;
+  /** The tool that the one request of such a server calls: the others need not be there. */
+  readonly tool?: string | undefined;
   /** Whose turn in the queue a call takes: a session, an address, or `stdio`. */
   readonly clientId: string;
   /** Who sent this very message: what a session may do can change with the token of each request. */
