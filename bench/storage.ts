@@ -28,12 +28,20 @@ interface Turns {
 /** What the file storage costs beside the same system calls by hand, and how that grows with what is stored. */
 export async function benchStorage({ rounds, quick }: BenchOptions): Promise<Figure[]> {
   const [few, many, most] = quick ? [200, 2000, 5000] : [1000, 100_000, 1_000_000];
-  return [
-    await benchSave(rounds, quick ? 10 : 60),
-    ...(await benchList(rounds, few, many)),
-    await benchIdleCleanup(rounds, most),
-    await benchCleanup(rounds, quick ? 200 : 4000),
+  const figures: Figure[] = [];
+  const parts = [
+    async () => [await benchSave(rounds, quick ? 10 : 60)],
+    async () => [await benchCleanup(rounds, quick ? 200 : 4000)],
+    async () => benchList(rounds, few, many),
+    async () => [await benchIdleCleanup(rounds, most)],
   ];
+  for (const part of parts) {
+    const found = await part();
+    // The table comes at the end, which is a long way off.
+    for (const { what, value, ratio } of found) console.error(`${what}: ${value}, ${ratio.toFixed(3)}`);
+    figures.push(...found);
+  }
+  return figures;
 }
 
 async function benchSave(rounds: number, count: number): Promise<Figure> {

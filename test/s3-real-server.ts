@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { before, describe, it } from "node:test";
-import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  CreateBucketCommand,
+  GetBucketLifecycleConfigurationCommand,
+  ListObjectsV2Command,
+  PutBucketLifecycleConfigurationCommand,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import { systemClock } from "../src/core/clock.ts";
 import { createImageId } from "../src/core/image-id.ts";
 import { S3Storage, type S3StorageOptions } from "../src/storage/s3-storage.ts";
 import { isErrorWithCode } from "../src/testing/error-with-code.ts";
+import { assertSameBytes } from "../src/testing/same-bytes.ts";
 import { createSampleImage } from "../src/testing/sample-images.ts";
 import { testStorage } from "../src/testing/test-storage.ts";
 
@@ -66,6 +75,60 @@ describe("S3Storage on a real server, in particular", () => {
     assert.deepEqual(await storage.findImages(), { records: [] });
     const left = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, EncodingType: "url" }));
     assert.equal(left.KeyCount, foreign.length);
+  });
+
+  it("gives an address in the bucket that opens one picture, for a while", async () => {
+    await using storage = createStorage();
+    const bytes = createSampleImage(50_000);
+    const [{ record }, other] = [
+      await storage.storeImage(bytes, createImageId(systemClock.nowMs()), {}),
+      createImageId(0),
+    ];
+    const { url = "" } = (await storage.createDirectUrl(record, 60)) ?? {};
+    const answer = await fetch(url);
+    assertSameBytes(Buffer.from(await answer.arrayBuffer()), bytes);
+    assert.equal(answer.headers.get("cache-control"), "private, max-age=60, immutable");
+    assert.equal(answer.headers.get("content-type"), "image/png");
+    assert.equal(answer.headers.get("content-disposition"), `inline; filename="${record.image_id}.png"`);
+    const tampered = [
+      url.replace("X-Amz-Expires=60", "X-Amz-Expires=600"),
+      url.replace(record.image_id, other),
+      url.replace(/Signature=../, "Signature=00"),
+    ];
+    for (const each of tampered) assert.equal((await fetch(each)).status, 403, each);
+    const { url: brief = "" } = (await storage.createDirectUrl(record, 1)) ?? {};
+    const deadlineMs = systemClock.monotonicMs() + 20_000;
+    while ((await fetch(brief)).status === 200 && systemClock.monotonicMs() < deadlineMs) await systemClock.sleep(200);
+    assert.equal((await fetch(brief)).status, 403);
+    await storage.keepImage(record.image_id, true);
+    const kept = await storage.readRecord(record.image_id);
+    const direct = kept && (await storage.createDirectUrl(kept, 60));
+    assertSameBytes(Buffer.from(await (await fetch(direct?.url ?? "")).arrayBuffer()), bytes);
+  });
+
+  it("sets a lifecycle rule, once, beside those that the bucket has", async () => {
+    const ruled = `ruled-${randomUUID()}`;
+    await client.send(new CreateBucketCommand({ Bucket: ruled }));
+    const foreign = {
+      ID: "foreign",
+      Status: "Enabled",
+      Filter: { Prefix: "logs/" },
+      Expiration: { Days: 30 },
+    } as const;
+    const LifecycleConfiguration = { Rules: [foreign] };
+    await client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: ruled, LifecycleConfiguration }));
+    await using storage = createStorage({ bucket: ruled });
+    assert.equal(await storage.applyLifecycle(3600), "added");
+    assert.equal(await storage.applyLifecycle(3600), "unchanged");
+    assert.equal(await storage.applyLifecycle(3 * 86_400), "changed");
+    const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: ruled }));
+    assert.deepEqual(
+      Rules.map(({ ID, Expiration }) => [ID, Expiration?.Days]).sort(),
+      [
+        ["foreign", 30],
+        [storage.describeLifecycle(0).ID, 4],
+      ].sort(),
+    );
   });
 
   it("deletes more than 1,000 expired pictures and leaves no long record behind", async () => {
