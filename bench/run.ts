@@ -9,6 +9,7 @@ import { benchNeighbours } from "./neighbours.ts";
 import { benchServing } from "./serving.ts";
 import { benchStorage } from "./storage.ts";
 import { benchStartup } from "./startup.ts";
+import { benchThumbnails } from "./thumbnails.ts";
 import { benchTools } from "./tools.ts";
 
 /** Gives its results as a table. */
@@ -18,6 +19,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map(
   Object.entries({
     tools: async (options) => toTable(await benchTools(options)),
     serving: async (options) => toTable(await benchServing(options)),
+    thumbnails: async (options) => toFigureTable(await benchThumbnails(options)),
     generate: async (options) => toTable(await benchGenerate(options)),
     neighbours: async (options) => toFigureTable(await benchNeighbours(options)),
     engine: async (options) =>

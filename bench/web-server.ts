@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BenchProcess } from "./bench-process.ts";
+import { BenchProcess, type Core } from "./bench-process.ts";
 
 export interface WebServer {
   readonly process: BenchProcess;
@@ -15,10 +15,10 @@ const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 50;
 
 /** The command `serve` on a folder of pictures. Errors alone are logged. */
-export async function startOurs(storagePath: string): Promise<WebServer> {
+export async function startOurs(storagePath: string, core: Core = "server"): Promise<WebServer> {
   const port = await findFreePort();
   const process_ = await BenchProcess.start({
-    core: "server",
+    core,
     command: process.execPath,
     args: [resolve(import.meta.dirname, "../src/cli/bin.ts"), "serve"],
     env: {

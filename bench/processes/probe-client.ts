@@ -2,8 +2,11 @@ import { once } from "node:events";
 import { Agent, request as startRequest } from "node:http";
 import { answerLines } from "./line-server.ts";
 
-// Asks for one picture every few milliseconds, from "start" to "stop", and says how long the answers took.
-const [url = "", pauseMs] = process.argv.slice(2);
+// Asks for one of the pictures (URLs with commas between) every few milliseconds, in turn, from "start" to "stop", and says
+// how long the answers took.
+const [list = "", pauseMs] = process.argv.slice(2);
+const urls = list.split(",");
+let turn = 0;
 const agent = new Agent({ keepAlive: true });
 let stop = new AbortController();
 let probing: Promise<number[]> | undefined;
@@ -33,7 +36,7 @@ async function probe(signal: AbortSignal): Promise<number[]> {
 }
 
 async function get(): Promise<void> {
-  const request = startRequest(url, { agent });
+  const request = startRequest(urls[turn++ % urls.length] ?? "", { agent });
   request.end();
   const [response] = await once(request, "response");
   response.resume();
