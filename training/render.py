@@ -3,7 +3,8 @@
     python render.py OUT SEED COUNT SIZE [CAPTIONS] [KIND]
         -> OUT-RxC.npy (uint8 NHWC, short side SIZE) and OUT-RxC.json (CAPTIONS wordings per picture)
 
-KIND: scenes (unset), all there is; several, flat scenes of several shapes; crowd, squares full of shapes, without captions.
+KIND: scenes (unset), all there is; several, flat scenes of several shapes; inside, those with one shape in another;
+crowd, squares full of shapes, without captions.
 """
 import json
 import random
@@ -17,6 +18,7 @@ import shapes
 KINDS = {
     "scenes": scenes.sample,
     "several": lambda rng, aspect: shapes.sample(rng, rng.choice(["relation", "relation", "row", "count"]), aspect),
+    "inside": lambda rng, aspect: shapes.sample(rng, "relation", aspect, "inside"),
     "crowd": lambda rng, aspect: shapes.crowd(rng),
 }
 

@@ -27,7 +27,7 @@ DICE = {2: [(-.23, 0), (.23, 0)], 3: [(-.31, 0), (0, 0), (.31, 0)],
 LAYOUTS = ["side", "relation", "row", "count"]
 
 
-def sample(rng, layout=None, aspect=(PATCHES, PATCHES)):
+def sample(rng, layout=None, aspect=(PATCHES, PATCHES), relation=None):
     """Draws a random flat scene."""
     layout = layout or rng.choices(LAYOUTS, (34, 40, 10, 16))[0]
     background, *colors = rng.sample(list(COLORS), 4)
@@ -37,7 +37,7 @@ def sample(rng, layout=None, aspect=(PATCHES, PATCHES)):
         scene["objects"] = [some(0)]
         scene["side"] = rng.choice(list(SIDES)) if rng.random() < .5 else rng.choice(PLAIN_SIDES)
     elif layout == "relation":
-        scene["objects"], scene["relation"] = [some(0), some(1)], rng.choice(list(RELATIONS))
+        scene["objects"], scene["relation"] = [some(0), some(1)], relation or rng.choice(list(RELATIONS))
         if scene["relation"] == "inside":
             scene["objects"][0]["size"], scene["objects"][1]["size"] = "small", "large"
             scene["objects"][1]["shape"] = rng.choice(SHELLS)

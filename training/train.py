@@ -210,7 +210,7 @@ def train_decoder(args):
         return a.sqrt() * mixed - (1 - a).sqrt() * v
 
     def step(i):
-        parts = kinds[names[torch.multinomial(torch.tensor([.4, .25, .35])[:len(names)], 1).item()]]
+        parts = kinds[names[torch.multinomial(torch.tensor([.25, .4, .35])[:len(names)], 1).item()]]
         cost = torch.tensor([len(pictures) * a[0] * a[1] for a, pictures, _ in parts], dtype=torch.float)
         aspect, pictures, captions = parts[torch.multinomial(cost, 1).item()]
         batch = max(2, args.batch * 64 // (aspect[0] * aspect[1]))
