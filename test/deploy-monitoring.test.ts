@@ -73,7 +73,7 @@ describe("deploy/ for Prometheus and Grafana", () => {
     }
   });
 
-  test("Prometheus scrapes the port and path of the metrics, with the key of the Secret that has the others", () => {
+  test("Prometheus scrapes the port and path of the metrics", () => {
     const monitor = manifestsOf("kubernetes/overlays/openshift").find(({ kind }) => kind === "ServiceMonitor");
     const endpoints = z.looseObject({ endpoints: z.array(z.looseObject({ path: z.string(), port: z.string() })) });
     const [endpoint] = endpoints.parse(monitor?.["spec"]).endpoints;

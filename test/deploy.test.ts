@@ -26,6 +26,8 @@ import {
   httpRouteShape,
   inferenceServiceShape,
   MANIFEST_SHAPES,
+  mcpServerShape,
+  networkPolicyShape,
   routeShape,
   scaledObjectShape,
   serviceShape,
@@ -94,10 +96,33 @@ describe("deploy/kubernetes and deploy/kserve", () => {
     test(`${folder} gives jobs the time to end, and every hop the time for a picture`, () => {
       const data = configOf(folder);
       const { spec } = findManifest(folder, "Deployment", deploymentShape).spec.template;
-      const [{ lifecycle }] = spec.containers;
       const shutdown = Number(data["SHUTDOWN_TIMEOUT"]);
       assert.ok(shutdown >= Number(data["KSERVE_TIMEOUT"]));
-      assert.ok(spec.terminationGracePeriodSeconds >= (lifecycle?.preStop.sleep.seconds ?? 0) + shutdown + 10);
+      assert.ok(spec.terminationGracePeriodSeconds >= Number(data["DRAIN_DELAY"]) + shutdown + 10);
+    });
+
+    test(`${folder} gives metrics a port of their own, which Prometheus alone reaches`, () => {
+      const metricsPort = Number(configOf(folder)["METRICS_PORT"]);
+      const [container] = findManifest(folder, "Deployment", deploymentShape).spec.template.spec.containers;
+      assert.deepEqual(
+        container.ports.filter(({ name }) => name === "metrics").map(({ containerPort }) => containerPort),
+        [metricsPort],
+      );
+      const policies = manifestsOf(folder).filter(({ kind }) => kind === "NetworkPolicy");
+      const ingress = policies.flatMap((policy) => networkPolicyShape.parse(policy).spec.ingress ?? []);
+      const toMetrics = ingress.filter(({ ports }) => ports.some(({ port }) => port === metricsPort));
+      assert.equal(toMetrics.length, 1);
+      assert.ok((toMetrics[0]?.from ?? []).every(({ namespaceSelector }) => namespaceSelector.matchLabels));
+      for (const monitor of manifestsOf(folder).filter(({ kind }) => kind === "ServiceMonitor")) {
+        assert.match(JSON.stringify(monitor), /"endpoints":\[\{"port":"metrics","path":"\/metrics"/);
+      }
+    });
+
+    test(`${folder} lets the pods reach Redis where it names one`, () => {
+      const policies = manifestsOf(folder).filter(({ kind }) => kind === "NetworkPolicy");
+      const egress = policies.flatMap((policy) => networkPolicyShape.parse(policy).spec.egress ?? []);
+      const reachesRedis = egress.some(({ ports }) => ports.some(({ port }) => port === 6379));
+      assert.equal(reachesRedis, configOf(folder)["REDIS_URL_FILE"] !== undefined);
     });
 
     test(`${folder} probes routes that exist, liveness one that looks at nothing outside`, () => {
@@ -140,6 +165,27 @@ describe("deploy/kubernetes and deploy/kserve", () => {
       assert.ok(data["STORAGE_BACKEND"] === "s3" || claim);
     });
   }
+
+  test("the server starts with the settings of the sample for the MCP Lifecycle Operator, which probes routes that exist", () => {
+    const { spec } = findManifest("kubernetes/mcp-lifecycle-operator", "MCPServer", mcpServerShape);
+    const { config, runtime } = spec;
+    const { settings, warnings } = readSettings(Object.fromEntries(config.env.map(({ name, value }) => [name, value])));
+    assert.deepEqual(warnings, []);
+    assert.deepEqual([settings.http.port, config.path], [config.port, ROUTES.postMcp.path]);
+    const { livenessProbe, readinessProbe } = runtime.health;
+    assert.deepEqual(
+      [livenessProbe, readinessProbe].map(({ httpGet }) => [httpGet.path, httpGet.port]),
+      [ROUTES.getLiveness.path, ROUTES.getReadiness.path].map((path) => [path, config.port]),
+    );
+    const files = config.env.filter(({ name }) => /_FILE$|_PATH$/.test(name));
+    for (const { value } of files)
+      assert.ok(
+        config.storage.some(({ path }) => value.startsWith(path)),
+        value,
+      );
+    // The operator leaves a pod the 30 seconds that are Kubernetes' default.
+    assert.ok(settings.http.shutdownTimeoutSeconds + 5 <= 30);
+  });
 
   test("the hosts of routes are those of PUBLIC_BASE_URL", () => {
     const openshift = findManifest("kubernetes/overlays/openshift", "Route", routeShape);

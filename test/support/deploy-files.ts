@@ -15,7 +15,9 @@ export const deploy = join(root, "deploy");
 /** Every folder of `deploy/` that `kubectl apply -k` takes. */
 export const KUSTOMIZATIONS = [
   "kubernetes/base",
+  "kubernetes/mcp-lifecycle-operator",
   "kubernetes/overlays/kubernetes",
+  "kubernetes/overlays/kubernetes-redis",
   "kubernetes/overlays/openshift",
   "kserve/caller",
   "kserve/engine",

@@ -44,7 +44,6 @@ const container = z.strictObject({
   startupProbe: probe.optional(),
   livenessProbe: probe,
   readinessProbe: probe,
-  lifecycle: z.strictObject({ preStop: z.strictObject({ sleep: z.strictObject({ seconds: z.int() }) }) }).optional(),
   resources: z.strictObject({
     requests: z.strictObject({ cpu: quantity, memory: quantity }),
     limits: z.strictObject({ cpu: quantity.optional(), memory: quantity }),
@@ -201,7 +200,10 @@ export const autoscalerShape = z.strictObject({
   }),
 });
 
-const selectorPeer = z.strictObject({ namespaceSelector: z.strictObject({ matchLabels: labels.optional() }) });
+const selectorPeer = z.strictObject({
+  namespaceSelector: z.strictObject({ matchLabels: labels.optional() }),
+  podSelector: matchLabels.optional(),
+});
 const policyPorts = z.array(z.strictObject({ protocol, port: z.int() }));
 
 export const servingRuntimeShape = z.strictObject({
@@ -273,6 +275,69 @@ export const alertGroupsShape = z.strictObject({
   ),
 });
 
+export const networkPolicyShape = z.strictObject({
+  apiVersion: z.literal("networking.k8s.io/v1"),
+  kind: z.literal("NetworkPolicy"),
+  metadata,
+  spec: z.strictObject({
+    podSelector: matchLabels,
+    policyTypes: z.array(z.enum(["Ingress", "Egress"])),
+    ingress: z.array(z.strictObject({ from: z.array(selectorPeer).optional(), ports: policyPorts })).optional(),
+    egress: z
+      .array(
+        z.strictObject({
+          to: z.array(
+            z.union([
+              selectorPeer,
+              z.strictObject({ ipBlock: z.strictObject({ cidr: z.string(), except: z.array(z.string()) }) }),
+            ]),
+          ),
+          ports: policyPorts,
+        }),
+      )
+      .optional(),
+  }),
+});
+
+const mounted = z.strictObject({
+  path: z.string().startsWith("/"),
+  permissions: z.enum(["ReadOnly", "ReadWrite"]),
+  source: z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("EmptyDir"), emptyDir: z.strictObject({ sizeLimit: quantity }) }),
+    z.strictObject({ type: z.literal("Secret"), secret: z.strictObject({ secretName: z.string(), items }) }),
+  ]),
+});
+
+/** Of the MCP Lifecycle Operator; what it hands on to the pod has the shapes of Kubernetes. */
+export const mcpServerShape = z.strictObject({
+  apiVersion: z.literal("mcp.x-k8s.io/v1alpha1"),
+  kind: z.literal("MCPServer"),
+  metadata,
+  spec: z.strictObject({
+    source: z.strictObject({
+      type: z.literal("ContainerImage"),
+      containerImage: z.strictObject({ ref: container.shape.image }),
+    }),
+    config: z.strictObject({
+      port: z.int(),
+      path: z.string().startsWith("/"),
+      arguments: z.array(z.string()),
+      env: z.array(z.strictObject({ name: z.string(), value: z.string() })),
+      storage: z.array(mounted),
+    }),
+    runtime: z.strictObject({
+      replicas: z.int(),
+      resources: container.shape.resources,
+      security: z.strictObject({
+        podSecurityContext: podSpec.shape.securityContext,
+        securityContext: containerSecurity,
+      }),
+      health: z.strictObject({ livenessProbe: probe, readinessProbe: probe }),
+    }),
+    mcp: z.strictObject({ stateless: z.literal(false) }),
+  }),
+});
+
 /** Every kind that we have, by its name. */
 export const MANIFEST_SHAPES: Readonly<Record<string, z.ZodType>> = {
   ConfigMap: configMapShape,
@@ -280,29 +345,8 @@ export const MANIFEST_SHAPES: Readonly<Record<string, z.ZodType>> = {
   HTTPRoute: httpRouteShape,
   HorizontalPodAutoscaler: autoscalerShape,
   InferenceService: inferenceServiceShape,
-  NetworkPolicy: z.strictObject({
-    apiVersion: z.literal("networking.k8s.io/v1"),
-    kind: z.literal("NetworkPolicy"),
-    metadata,
-    spec: z.strictObject({
-      podSelector: matchLabels,
-      policyTypes: z.array(z.enum(["Ingress", "Egress"])),
-      ingress: z.array(z.strictObject({ from: z.array(selectorPeer).optional(), ports: policyPorts })).optional(),
-      egress: z
-        .array(
-          z.strictObject({
-            to: z.array(
-              z.union([
-                selectorPeer,
-                z.strictObject({ ipBlock: z.strictObject({ cidr: z.string(), except: z.array(z.string()) }) }),
-              ]),
-            ),
-            ports: policyPorts,
-          }),
-        )
-        .optional(),
-    }),
-  }),
+  MCPServer: mcpServerShape,
+  NetworkPolicy: networkPolicyShape,
   PersistentVolumeClaim: z.strictObject({
     apiVersion: z.literal("v1"),
     kind: z.literal("PersistentVolumeClaim"),
@@ -372,7 +416,6 @@ export const MANIFEST_SHAPES: Readonly<Record<string, z.ZodType>> = {
           port: z.string(),
           path: z.string().startsWith("/"),
           interval: duration,
-          authorization: z.strictObject({ type: z.literal("Bearer"), credentials: keyRef }),
         }),
       ),
     }),
