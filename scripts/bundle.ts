@@ -18,8 +18,10 @@ const LIBRARY = {
   kserve: "src/kserve.ts",
   "testing/index": "src/testing/index.ts",
 };
-/** What whoever installs the package may add to it. */
+/** What whoever installs the package may add to it; the engine's runtime is part of it, as files. */
 const OPTIONAL = ["onnxruntime-web", "sharp", ...Object.keys(packageJson.peerDependencies)];
+/** Small enough to come with the command. */
+const CLIENT_OF_REDIS = "@redis/client";
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -51,7 +53,7 @@ export async function bundle({ write }: { readonly write: boolean }): Promise<st
       ...common,
       entryPoints: { ...COMMAND, ...WORKERS },
       outdir: "dist/cli",
-      external: OPTIONAL,
+      external: OPTIONAL.filter((name) => name !== CLIENT_OF_REDIS),
       plugins: [...START_UP_PLUGINS],
       minifyWhitespace: true,
       write,

@@ -83,7 +83,7 @@ export const ACCESS_SETTINGS = {
   REDIS_URL: {
     group: "Limits",
     description:
-      "Redis or Valkey in which all replicas count together, and through which they tell each other's clients what changes; needs the package `@redis/client`. Unset: each counts and tells alone.",
+      "Redis or Valkey in which all replicas count together, and through which they tell each other's clients what changes; as a library, needs the package `@redis/client`. Unset: each counts and tells alone.",
     kind: redisUrl(),
     example: "redis://redis.tools.svc:6379/0",
     secret: true,

@@ -30,7 +30,7 @@ const MAX_RECONNECT_MS = 5_000;
  * @throws {ConfigurationError} `configuration_invalid` when `@redis/client` is not installed
  */
 export async function connectRedis({ url, onError }: RedisConnectionOptions): Promise<RedisConnection> {
-  const { createClient } = await import("@redis/client").catch((error: unknown) => {
+  const { createClient } = await import("./redis-client.ts").catch((error: unknown) => {
     throw new ConfigurationError("configuration_invalid", "REDIS_URL needs the package @redis/client", {
       cause: error,
     });
