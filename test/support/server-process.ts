@@ -11,12 +11,13 @@ export const COMMAND = resolve(import.meta.dirname, "../..", process.env["TEST_C
 /** Compiled code is no user's data: it lies outside of every home, where the next process finds it. */
 const COMPILED_CODE = resolve(import.meta.dirname, "../../node_modules/.cache/mcp-image-server-test");
 
-/** The environment of a fresh user: nothing set but where programs and the home are. */
+/** The environment of a fresh user: nothing set but where programs, the home and temporary files are. */
 export function freshEnvironment(
   home: string,
   settings: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
-  return { PATH: process.env["PATH"] ?? "", HOME: home, NODE_COMPILE_CACHE: COMPILED_CODE, ...settings };
+  const places = { HOME: home, TMPDIR: tmpdir(), NODE_COMPILE_CACHE: COMPILED_CODE };
+  return { PATH: process.env["PATH"] ?? "", ...places, ...settings };
 }
 
 /** A temporary folder that is gone at the end. */
