@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { test } from "node:test";
 import { IS_PROOF, report, startLoadedServer } from "./support/loaded-server.ts";
+import { createNumbers } from "./support/numbers.ts";
 
 const REQUESTS = IS_PROOF ? 100_000 : 3_000;
 const AT_ONCE = 50;
@@ -19,17 +20,6 @@ const CORPUS = [
   "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ];
-
-/** Numbers that are the same in every run (mulberry32). */
-function createNumbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 test("garbage on the socket is answered or closed, and the server lives", async () => {
   const rejections: unknown[] = [];

@@ -53,6 +53,14 @@ test("ImageWorkerPool runs more answers than it has threads", async () => {
   );
 });
 
+test("ImageWorkerPool.readAnswer() fails when its thread dies, and another thread reads the next answer", async () => {
+  await using pool = new ImageWorkerPool({ size: 1 });
+  // No server's answer breaks the reader: what does is a type that no caller of ours can give.
+  const dying = pool.readAnswer(Buffer.from("event: x"), JSON.parse('{"contentType":5}'));
+  await assert.rejects(dying, { code: "internal" });
+  assert.deepEqual(await pool.readAnswer(Buffer.from('{"error":"no"}'), {}), { kind: "error", text: "no" });
+});
+
 test("ImageWorkerPool.close() ends its threads and refuses new work, and may be called twice", async () => {
   const pool = new ImageWorkerPool({ size: 1 });
   await pool.readAnswer(Buffer.from("{}"), {});

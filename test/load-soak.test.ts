@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { FakeKServeRuntime } from "../src/testing/fake-kserve-runtime.ts";
+import { IS_PROOF, report, toOutcome } from "./support/loaded-server.ts";
+import { connectMcpHttp } from "./support/mcp-clients.ts";
+import { countDescriptors, measureFolderBytes, readResidentBytes } from "./support/process-facts.ts";
+import { ServerProcess, TemporaryFolder } from "./support/server-process.ts";
+
+const DURATION_MS = IS_PROOF ? 600_000 : 15_000;
+const TTL_SECONDS = IS_PROOF ? 60 : 5;
+const CLEANUP_SECONDS = IS_PROOF ? 5 : 1;
+const SAMPLE_MS = IS_PROOF ? 5_000 : 500;
+/** The model could draw ten a second; five are asked for. */
+const DRAW_MS = 100;
+const EVERY_MS = 200;
+/** Memory settles while the first pictures have not yet expired, and a little longer. */
+const WARM_UP_PART = 0.4;
+const MAX_GROWTH_BYTES = 24 * 1024 * 1024;
+const MAX_MORE_DESCRIPTORS = 5;
+
+interface Sample {
+  readonly atMs: number;
+  readonly memoryBytes: number;
+  readonly descriptors: number;
+  readonly diskBytes: number;
+}
+
+test(`${DURATION_MS / 1000} s at half load, pictures kept ${TTL_SECONDS} s: memory, descriptors and disk stay flat`, async () => {
+  await using runtime = await FakeKServeRuntime.start();
+  runtime.drawMs = DRAW_MS;
+  using home = new TemporaryFolder();
+  const pictures = join(home.path, "pictures");
+  const settings = {
+    KSERVE_ENDPOINT: runtime.url,
+    STORAGE_PATH: pictures,
+    IMAGE_TTL: String(TTL_SECONDS),
+    IMAGE_CLEANUP_INTERVAL: String(CLEANUP_SECONDS),
+  };
+  await using server = await ServerProcess.start({ home: home.path, settings });
+  const client = await connectMcpHttp(new URL(`${server.url}/mcp`), "modern");
+  const startedAtMs = performance.now();
+  const elapsedMs = (): number => performance.now() - startedAtMs;
+  const samples: Sample[] = [];
+  const failures: unknown[] = [];
+  let drawn = 0;
+  let drawnBytes = 0;
+  const calls = new Set<Promise<void>>();
+  const draw = async (seed: number): Promise<void> => {
+    const call = { name: "generate_image", arguments: { prompt: "x", width: 256, height: 256, seed } };
+    const outcome = toOutcome(await client.callTool(call));
+    if (!("imageId" in outcome)) return void failures.push(outcome);
+    const answer = await fetch(`${server.url}/images/${outcome.imageId}`);
+    drawnBytes += (await answer.arrayBuffer()).byteLength;
+    if (answer.status !== 200) failures.push(answer.status);
+    drawn++;
+  };
+  const watch = setInterval(() => {
+    samples.push({
+      atMs: elapsedMs(),
+      memoryBytes: readResidentBytes(server.child.pid),
+      descriptors: countDescriptors(server.child.pid),
+      diskBytes: measureFolderBytes(pictures),
+    });
+  }, SAMPLE_MS).unref();
+  for (let seed = 0; elapsedMs() < DURATION_MS; seed++) {
+    const call = draw(seed)
+      .catch((error: unknown) => void failures.push(error))
+      .finally(() => calls.delete(call));
+    calls.add(call);
+    await delay(Math.max(0, seed * EVERY_MS - elapsedMs()));
+  }
+  await Promise.all(calls);
+  clearInterval(watch);
+  await client.close();
+
+  const settled = samples.filter(({ atMs }) => atMs > DURATION_MS * WARM_UP_PART);
+  const half = Math.floor(settled.length / 2);
+  const [first, second] = [settled.slice(0, half), settled.slice(half)];
+  const growth = mean(second, "memoryBytes") - mean(first, "memoryBytes");
+  const descriptors = settled.map((sample) => sample.descriptors);
+  const moreDescriptors = Math.max(...descriptors) - Math.min(...descriptors);
+  const disk = Math.max(...settled.map(({ diskBytes }) => diskBytes));
+  // What is drawn in the time to live and until the next pass of cleanup; records are small.
+  const perSecond = drawnBytes / (DURATION_MS / 1000);
+  const allowedDisk = 1.2 * perSecond * (TTL_SECONDS + CLEANUP_SECONDS) + 65_536;
+  report(
+    `soak of ${Math.round(DURATION_MS / 1000)} s: ${drawn} pictures drawn, ${runtime.posts.length} POSTs; resident memory ${toMib(mean(first, "memoryBytes"))} -> ${toMib(mean(second, "memoryBytes"))} MiB, descriptors ${Math.min(...descriptors)} to ${Math.max(...descriptors)}, disk at most ${toMib(disk)} MiB of ${toMib(drawnBytes)} MiB written`,
+  );
+  assert.deepEqual(failures, []);
+  assert.equal(runtime.posts.length, drawn);
+  assert.ok(drawn > (DURATION_MS / EVERY_MS) * 0.5, `${drawn} pictures`);
+  assert.ok(growth < MAX_GROWTH_BYTES, `${growth} bytes more`);
+  assert.ok(moreDescriptors <= (IS_PROOF ? MAX_MORE_DESCRIPTORS : 12), descriptors.join(" "));
+  assert.ok(disk <= allowedDisk, `${disk} bytes, allowed ${allowedDisk}`);
+  assert.deepEqual(
+    server.logLines.filter(({ level }) => level === "error"),
+    [],
+  );
+});
+
+function mean(samples: readonly Sample[], member: "memoryBytes"): number {
+  return samples.reduce((sum, sample) => sum + sample[member], 0) / Math.max(1, samples.length);
+}
+
+function toMib(bytes: number): string {
+  return (bytes / 1048576).toFixed(1);
+}

@@ -1,0 +1,24 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/** The resident memory of a process of this machine, as Linux tells it; 0 elsewhere. */
+export function readResidentBytes(pid: number | undefined): number {
+  if (process.platform !== "linux") return 0;
+  const [, kilobytes = "0"] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kilobytes) * 1024;
+}
+
+/** How many files, sockets and pipes a process has open; 0 where the system does not tell. */
+export function countDescriptors(pid: number | undefined): number {
+  return process.platform === "linux" ? readdirSync(`/proc/${pid}/fd`).length : 0;
+}
+
+/** What the files of a folder, and of those within, hold; those that go meanwhile count nothing. */
+export function measureFolderBytes(folder: string): number {
+  let bytes = 0;
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+  return bytes;
+}
