@@ -2,30 +2,7 @@ import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RUNTIME_FILES } from "../src/engine/package-files.ts";
-
-/** The package on the registry carries no licence file; this is the text of its repository. */
-const LICENSE = `MIT License
-
-Copyright (c) Microsoft Corporation
-
-Permission is hereby granted, free of charge, to any person obtaining a copy
-of this software and associated documentation files (the "Software"), to deal
-in the Software without restriction, including without limitation the rights
-to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-copies of the Software, and to permit persons to whom the Software is
-furnished to do so, subject to the following conditions:
-
-The above copyright notice and this permission notice shall be included in all
-copies or substantial portions of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
-SOFTWARE.
-`;
+import { toMitLicense } from "./mit-license.ts";
 
 /** Copies the files of onnxruntime-web that the engine needs, so that the published package need not depend on it. */
 export function vendorOnnxruntime(target: string): void {
@@ -33,5 +10,6 @@ export function vendorOnnxruntime(target: string): void {
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
   for (const file of RUNTIME_FILES) copyFileSync(join(source, file), join(target, file));
-  writeFileSync(join(target, "LICENSE"), LICENSE);
+  // The package carries no licence file; this is the text of its repository.
+  writeFileSync(join(target, "LICENSE"), toMitLicense("Microsoft Corporation"));
 }

@@ -1,5 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { toMitLicense } from "./mit-license.ts";
+
+/** Of packages that carry no licence file: the text of their repository. */
+const TEXTS: Readonly<Record<string, string>> = { "@redis/client": toMitLicense("2022-2025, Redis, inc.") };
 
 interface Bundled {
   readonly label: string;
@@ -31,7 +35,7 @@ function readPackage(folder: string): Bundled {
     readFileSync(join(folder, "package.json"), "utf8"),
   );
   const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-  const text = file === undefined ? undefined : readFileSync(join(folder, file), "utf8").trim();
+  const text = file === undefined ? TEXTS[name]?.trim() : readFileSync(join(folder, file), "utf8").trim();
   return { label: `${name} ${version}`, license, text };
 }
 
