@@ -51,7 +51,7 @@ export async function benchTools({ rounds, quick }: BenchOptions): Promise<Compa
         url,
         method: "POST",
         requests: [{ path: "", headers }],
-        body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: call.params }),
+        body: `{"jsonrpc":"2.0","id":$ID,"method":"tools/call","params":${JSON.stringify(call.params)}}`,
         expectedStatus: 200,
         expectedText: "/images/img_",
         count,

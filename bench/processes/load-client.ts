@@ -8,6 +8,7 @@ interface LoadJob {
   readonly url: string;
   readonly method: string;
   readonly requests: readonly { readonly path: string; readonly headers: Readonly<Record<string, string>> }[];
+  /** `$ID` in it is a number that no other request has: JSON-RPC knows the calls of one session by it. */
   readonly body: string | undefined;
   readonly expectedStatus: number;
   /** A text that every answer must contain. */
@@ -29,9 +30,10 @@ agent.destroy();
 
 async function send(job: LoadJob): Promise<void> {
   const { path = "", headers = {} } = job.requests[turn++ % job.requests.length] ?? {};
-  const length = job.body === undefined ? {} : { "content-length": Buffer.byteLength(job.body) };
+  const body = job.body?.replace("$ID", String(turn));
+  const length = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
   const request = startRequest(job.url + path, { agent, method: job.method, headers: { ...headers, ...length } });
-  request.end(job.body);
+  request.end(body);
   const [response] = await once(request, "response");
   if (job.expectedText === undefined) {
     response.resume();
