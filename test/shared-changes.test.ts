@@ -117,6 +117,8 @@ describe("Changes with Redis", { skip: REDIS_SERVER === undefined && NO_REDIS },
     const gone = await startRedis();
     await gone.stop();
     await using replicas = await startReplicas(gone.url);
+    // Several attempts to connect fail meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
     await using _redis = await startRedis(gone.port);
     await untilHeard(replicas.first, replicas.second);
   });

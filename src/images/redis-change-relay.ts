@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { systemClock, type Clock } from "../core/clock.ts";
 import { parseImageId } from "../core/image-id.ts";
 import type { Secret } from "../core/secret.ts";
 import { getLogger } from "../logging/logger.ts";
@@ -8,8 +9,10 @@ import type { ChangeRelay, ImageChange, ImageChangeListener } from "./image-chan
 export interface RedisChangeRelayOptions {
   /** `redis://` or `rediss://`, with a password if need be. Its database is part of the channel's name. */
   readonly url: Secret;
+  readonly clock?: Clock;
 }
 
+const RETRY_MS = 250;
 const CHANNEL_START = "mcp-image-server:changes";
 const KINDS: readonly string[] = ["stored", "deleted", "updated"] satisfies ImageChange["kind"][];
 
@@ -21,18 +24,20 @@ export class RedisChangeRelay implements ChangeRelay {
   readonly #channel: string;
   /** Tells our own messages from those of others. */
   readonly #sender = randomUUID();
-  #isClosed = false;
+  readonly #closed = new AbortController();
+  readonly #clock: Clock;
   #listener: ImageChangeListener = () => undefined;
   #publisher: Promise<RedisConnection> | undefined;
   #subscriber: Promise<RedisConnection> | undefined;
 
-  constructor({ url }: RedisChangeRelayOptions) {
+  constructor({ url, clock = systemClock }: RedisChangeRelayOptions) {
     this.#url = url;
+    this.#clock = clock;
     this.#channel = `${CHANNEL_START}:${new URL(url.reveal()).pathname.slice(1) || "0"}`;
   }
 
   send({ kind, imageId }: ImageChange): void {
-    if (this.#isClosed) return;
+    if (this.#closed.signal.aborted) return;
     this.#publisher ??= this.#connect();
     void this.#publish(this.#publisher, JSON.stringify({ from: this.#sender, kind, image_id: imageId }));
   }
@@ -48,7 +53,7 @@ export class RedisChangeRelay implements ChangeRelay {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closed.abort();
     for (const connection of [this.#publisher, this.#subscriber]) {
       await connection?.then(
         (open) => open.destroy(),
@@ -59,7 +64,7 @@ export class RedisChangeRelay implements ChangeRelay {
 
   #receive(message: string): void {
     const received = parseMessage(message);
-    if (received === undefined || received.from === this.#sender || this.#isClosed) return;
+    if (received === undefined || received.from === this.#sender || this.#closed.signal.aborted) return;
     this.#listener(received.change);
   }
 
@@ -79,12 +84,25 @@ export class RedisChangeRelay implements ChangeRelay {
     }
   }
 
+  /** A subscription that has succeeded once is renewed by the client; one that waits for Redis fails with each attempt to connect. */
   async #listen(connecting: Promise<RedisConnection>): Promise<void> {
     try {
       const connection = await connecting;
-      await connection.subscribe(this.#channel, (message) => this.#receive(message));
+      while (!this.#closed.signal.aborted && !(await this.#subscribe(connection))) {
+        await this.#clock.sleep(RETRY_MS, this.#closed.signal);
+      }
     } catch (error) {
-      if (!this.#isClosed) logger.warn("changes_not_heard", { error });
+      if (!this.#closed.signal.aborted) logger.warn("changes_not_heard", { error });
+    }
+  }
+
+  async #subscribe(connection: RedisConnection): Promise<boolean> {
+    try {
+      await connection.subscribe(this.#channel, (message) => this.#receive(message));
+      return true;
+    } catch (error) {
+      logger.debug("redis_failed", { purpose: "changes", error });
+      return false;
     }
   }
 }

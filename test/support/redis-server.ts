@@ -14,7 +14,12 @@ export async function startRedis(port?: number) {
   const chosen = port ?? (await findFreePort());
   const options = ["--port", String(chosen), "--bind", "127.0.0.1", "--save", "", "--dir", folder.path];
   const child = spawn(REDIS_SERVER ?? "", options, { stdio: ["ignore", "pipe", "inherit"] });
-  for await (const chunk of child.stdout) if (String(chunk).includes("Ready to accept connections")) break;
+  let isReady = false;
+  for await (const chunk of child.stdout) {
+    isReady = String(chunk).includes("Ready to accept connections");
+    if (isReady) break;
+  }
+  if (!isReady) throw new Error(`Redis does not start on port ${chosen}`);
   child.stdout.resume();
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
