@@ -48,10 +48,13 @@ async function startReplicas(redisUrl: string) {
 /** Tells of a picture until it is heard, as a replica may still be on its way to Redis, and gives its id. */
 async function untilHeard(from: LoadedServer, to: LoadedServer): Promise<string> {
   const imageId = await draw(from);
-  const heard = nextChange(to, "updated");
-  const attempts = setInterval(() => void from.app.images.keepImage(imageId, true), 50);
-  await heard;
-  clearInterval(attempts);
+  const heard = new AbortController();
+  const hearing = nextChange(to, "updated").then(() => heard.abort());
+  while (!heard.signal.aborted) {
+    await from.app.images.keepImage(imageId, true);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await hearing;
   return imageId;
 }
 
