@@ -209,4 +209,13 @@ describe("Tasks", () => {
     resultOf(await send(server.mcpUrl, "tasks/cancel", { taskId }, { token: keys.alice }));
     await untilStatus(server.mcpUrl, taskId, "cancelled", { token: keys.alice });
   });
+
+  test("are refused in our words to whoever may draw but not look", async () => {
+    const token = "drawer-0123456789abcdefghij";
+    const settings = { MCP_TASKS: "true", AUTH_MODE: "token", API_KEYS: `drawer:${token}:generate` };
+    await using server = await startLoadedServer(settings);
+    const taskId = textOf((await draw(server.mcpUrl, { token }))["taskId"]);
+    const { message } = errorOf(await send(server.mcpUrl, "tasks/get", { taskId }, { token }));
+    assert.equal(message, "This needs the scope images:read, which the token does not have");
+  });
 });

@@ -8,12 +8,12 @@ import {
   type ServerContext,
 } from "@modelcontextprotocol/server";
 import { systemClock, type Clock } from "../core/clock.ts";
-import { toMcpImageError } from "../core/errors.ts";
 import { IMAGE_FORMATS } from "../core/image-format.ts";
 import { parseImageId } from "../core/image-id.ts";
 import type { ImageMetadata, ImageService } from "../images/image-service.ts";
 import type { OwnedImages } from "../images/owned-images.ts";
 import type { PreviewMaker } from "../images/preview.ts";
+import { inWords } from "./in-words.ts";
 import type { McpConnection, McpFeature } from "./mcp-tool.ts";
 import { followResources } from "./resource-news.ts";
 
@@ -120,14 +120,4 @@ function toResource({
     size,
     annotations: { lastModified },
   };
-}
-
-/** What the SDK tells a client of a thrown error is its message: it gets our words for strangers. */
-async function inWords<Result>(work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (error) {
-    const { publicMessage } = toMcpImageError(error);
-    throw new ProtocolError(ProtocolErrorCode.InternalError, publicMessage);
-  }
 }

@@ -16,6 +16,7 @@ import type { PendingImage } from "../images/image-jobs.ts";
 import type { ImageMetadata, ImageService, ReadyImage } from "../images/image-service.ts";
 import { toImageProgress } from "../images/running-metadata.ts";
 import type { ImageResults } from "./image-results.ts";
+import { inWords } from "./in-words.ts";
 import type { McpConnection, McpFeature } from "./mcp-tool.ts";
 import { describeProgress } from "./progress-reporter.ts";
 import { toErrorResult } from "./tool-result.ts";
@@ -83,7 +84,7 @@ export class ImageTasks implements McpFeature {
       await this.#find(taskId, connection, context);
       // Where nobody says who they are, a stranger must not end the job of somebody else: the wish is noted, and no more.
       const images = this.#images.for(connection.caller(context));
-      if (images.hasOwners || connection.mayManage(context)) await images.cancelJob(taskId);
+      if (images.hasOwners || connection.mayManage(context)) await inWords(images.cancelJob(taskId));
       return { resultType: "complete" };
     });
   }
@@ -108,7 +109,7 @@ export class ImageTasks implements McpFeature {
     const images = this.#images.for(connection.caller(context));
     const found =
       parseImageId(taskId)?.kind === "current"
-        ? await images.waitForImage(taskId, { signal, maxWaitMs: 0 })
+        ? await inWords(images.waitForImage(taskId, { signal, maxWaitMs: 0 }))
         : undefined;
     if (found === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, "Task not found or expired");
     return found;
@@ -121,7 +122,8 @@ export class ImageTasks implements McpFeature {
     }
     if (found.status === "ready") {
       const { metadata } = found;
-      const result = await this.#results.toImageResult({ url: metadata.url, image_id: metadata.image_id, metadata });
+      const { url, image_id } = metadata;
+      const result = await inWords(this.#results.toImageResult({ url, image_id, metadata }));
       return { ...this.#toFacts(taskId, "completed", { updatedAtMs: toEndMs(metadata) }), result };
     }
     const { error } = found;
