@@ -1,5 +1,6 @@
 import type { RateLimiterRedis } from "rate-limiter-flexible";
 import type { Clock } from "../core/clock.ts";
+import { OnFirstUse } from "../core/on-first-use.ts";
 import type { Secret } from "../core/secret.ts";
 import { getLogger } from "../logging/logger.ts";
 import { connectRedis, REDIS_TIMEOUT_MS, type RedisConnection } from "../redis/redis-connection.ts";
@@ -35,7 +36,7 @@ const logger = getLogger("access");
 /** Counts that every replica shares, in Redis or Valkey. Connects at the first use, and again when it was cut off. */
 export class RedisLimitStore implements LimitStore {
   readonly #options: RedisLimitStoreOptions;
-  #connection: Promise<Connection> | undefined;
+  readonly #connection = new OnFirstUse(async () => this.#open());
   #client: RedisConnection | undefined;
 
   constructor(options: RedisLimitStoreOptions) {
@@ -71,7 +72,7 @@ export class RedisLimitStore implements LimitStore {
   }
 
   async close(): Promise<void> {
-    await this.#connection?.catch(() => undefined);
+    await this.#connection.settle();
     this.#client?.destroy();
     this.#client = undefined;
   }
@@ -79,7 +80,7 @@ export class RedisLimitStore implements LimitStore {
   /** A limit never makes a call wait for long. @throws whatever the connection does, or an error when the answer is late */
   async #ask<Answer>(question: (connection: Connection) => Promise<Answer>): Promise<Answer> {
     // Has its own limit, and loads a package at the first use.
-    const connection = await this.#connect();
+    const connection = await this.#connection.load();
     const answered = new AbortController();
     const late = this.#options.clock.sleep(REDIS_TIMEOUT_MS, answered.signal).then(() => {
       throw new Error("Redis did not answer in time");
@@ -90,14 +91,6 @@ export class RedisLimitStore implements LimitStore {
       answered.abort();
       late.catch(() => undefined);
     }
-  }
-
-  async #connect(): Promise<Connection> {
-    this.#connection ??= this.#open().catch((error: unknown) => {
-      this.#connection = undefined;
-      throw error;
-    });
-    return this.#connection;
   }
 
   async #open(): Promise<Connection> {

@@ -1,5 +1,6 @@
 import { MCPImageError, ValidationError } from "../core/errors.ts";
 import type { ImageFormat } from "../core/image-format.ts";
+import { OnFirstUse } from "../core/on-first-use.ts";
 import { Semaphore } from "../core/semaphore.ts";
 import { getLogger } from "../logging/logger.ts";
 
@@ -50,13 +51,18 @@ const logger = getLogger("images");
 export class PictureConverter {
   readonly #turns: Semaphore;
   readonly #depth: number;
-  readonly #loadSharp: () => Promise<SharpFactory>;
-  #sharp: Promise<SharpFactory> | undefined;
+  /** Looked for again after a failure: it may be installed later. */
+  readonly #sharp: OnFirstUse<SharpFactory>;
 
   constructor(options: PictureConverterOptions = {}) {
     this.#turns = new Semaphore(options.concurrency ?? DEFAULT_CONCURRENCY);
     this.#depth = options.depth ?? DEFAULT_DEPTH;
-    this.#loadSharp = options.loadSharp ?? importSharp;
+    const { loadSharp = importSharp } = options;
+    this.#sharp = new OnFirstUse(async () =>
+      loadSharp().catch((error: unknown) => {
+        throw toUnavailable(error);
+      }),
+    );
   }
 
   /**
@@ -66,7 +72,7 @@ export class PictureConverter {
    * @throws {ValidationError} `thumbnail_failed` for a picture that cannot be read or has too many pixels
    */
   async convert(load: () => Promise<Uint8Array | undefined>, request: ConversionRequest): Promise<Buffer | undefined> {
-    const sharp = await this.#load();
+    const sharp = await this.#sharp.load();
     using _turn = await this.#takeTurn();
     const imageData = await load();
     return imageData && (await convertWith(sharp, imageData, request));
@@ -74,18 +80,10 @@ export class PictureConverter {
 
   /** Whether sharp is installed, so that `convert` can work. Loads it. */
   async isAvailable(): Promise<boolean> {
-    return this.#load().then(
+    return this.#sharp.load().then(
       () => true,
       () => false,
     );
-  }
-
-  async #load(): Promise<SharpFactory> {
-    this.#sharp ??= this.#loadSharp().catch((error: unknown) => {
-      this.#sharp = undefined; // may be installed later
-      throw toUnavailable(error);
-    });
-    return this.#sharp;
   }
 
   async #takeTurn(): Promise<Disposable> {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { McpServer } from "@modelcontextprotocol/server";
 import { skillEntry, SkillsExtension, type Skill } from "@modelcontextprotocol/server/ext/skills";
+import { OnFirstUse } from "../core/on-first-use.ts";
 import { findPackageRoot } from "../core/package-root.ts";
 import type { McpFeature } from "./mcp-tool.ts";
 
@@ -15,15 +16,14 @@ const CACHE_HINT = { ttlMs: 3_600_000, cacheScope: "public" } as const;
 
 /** What the package teaches models, by the Skills extension (SEP-2640): the folders of `skills/`, read when first asked for. */
 export class ImageSkills implements McpFeature {
-  readonly #folder: () => string;
-  #skills: Promise<readonly ServedSkill[]> | undefined;
+  readonly #skills: OnFirstUse<readonly ServedSkill[]>;
   readonly #extension = new SkillsExtension({
     cacheHint: CACHE_HINT,
     source: {
-      list: async () => ({ skills: (await this.#load()).map(({ entry }) => entry) }),
-      get: async (uri) => (await this.#load()).map(({ entry }) => entry).find((entry) => entry.uri === uri),
+      list: async () => ({ skills: (await this.#skills.load()).map(({ entry }) => entry) }),
+      get: async (uri) => (await this.#skills.load()).map(({ entry }) => entry).find((entry) => entry.uri === uri),
       read: async (uri) => {
-        const texts = (await this.#load()).map((skill) => skill.texts.get(uri));
+        const texts = (await this.#skills.load()).map((skill) => skill.texts.get(uri));
         const text = texts.find((found) => found !== undefined);
         return text === undefined ? undefined : { text, mimeType: "text/markdown" };
       },
@@ -31,16 +31,11 @@ export class ImageSkills implements McpFeature {
   });
 
   constructor(folder: () => string = () => join(findPackageRoot(), "skills")) {
-    this.#folder = folder;
+    this.#skills = new OnFirstUse(async () => readSkills(folder()));
   }
 
   register(server: McpServer): void {
     this.#extension.attach(server);
-  }
-
-  async #load(): Promise<readonly ServedSkill[]> {
-    this.#skills ??= readSkills(this.#folder());
-    return this.#skills;
   }
 }
 
