@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { inspect } from "node:util";
+import { faultsOf } from "../testing/settings-faults.ts";
 import { loadSettings, type LoadSettingsOptions } from "./load-settings.ts";
-import { InvalidSettingsError, type SettingFault } from "./setting-fault.ts";
 import { SETTINGS_TABLE } from "./settings-table.ts";
 
 let folder: string;
@@ -20,16 +20,6 @@ async function writeText(name: string, text: string): Promise<string> {
   const file = join(folder, name);
   await writeFile(file, text);
   return file;
-}
-
-function faultsOf(options: LoadSettingsOptions): readonly SettingFault[] {
-  try {
-    loadSettings(options);
-  } catch (error) {
-    assert.ok(error instanceof InvalidSettingsError);
-    return error.faults;
-  }
-  return [];
 }
 
 describe("loadSettings()", () => {
