@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { describe, test } from "node:test";
+import { findFreePort } from "./support/free-port.ts";
 import { startLoadedServer, toOutcome } from "./support/loaded-server.ts";
 import { ERAS, type Era } from "./support/mcp-clients.ts";
 import { startOAuthIssuer } from "./support/oauth-issuer.ts";
@@ -293,12 +292,3 @@ describe("AUTH_MODE=oauth", () => {
     assert.equal((await post(await sign("bob", "images:admin"), call, sessionId)).status, 404);
   });
 });
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}

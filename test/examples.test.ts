@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { verifyImage } from "../src/core/verify-image.ts";
+import { findFreePort } from "./support/free-port.ts";
 import { freshEnvironment, ServerProcess, TemporaryFolder } from "./support/server-process.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -16,15 +16,6 @@ function runExample(name: string, home: string, settings: Record<string, string>
   const args = ["--import", join(root, "test/support/own-package.ts"), join(root, "examples", name)];
   const env = freshEnvironment(home, { STORAGE_PATH: join(home, "pictures"), LOG_LEVEL: "ERROR", ...settings });
   return spawn(process.execPath, args, { cwd: home, env, stdio: ["ignore", "pipe", "inherit"] });
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  assert.ok(typeof address === "object" && address !== null);
-  server.close();
-  return address.port;
 }
 
 for (const name of ["express.js", "fastify.js"]) {

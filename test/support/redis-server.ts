@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { findFreePort } from "./free-port.ts";
 import { TemporaryFolder } from "./server-process.ts";
 
 /** `undefined` where none is installed. */
@@ -28,13 +28,4 @@ export async function startRedis(port?: number) {
     folder[Symbol.dispose]();
   };
   return { port: chosen, url: `redis://127.0.0.1:${chosen}`, stop, [Symbol.asyncDispose]: stop };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { FakeKServeRuntime } from "../../src/testing/fake-kserve-runtime.ts";
+import { findFreePorts } from "./free-port.ts";
 import { ServerProcess, TemporaryFolder } from "./server-process.ts";
 
 /** The proxy, when this machine has it. */
@@ -112,13 +112,4 @@ http {
       await delay(20);
     }
   }
-}
-
-async function findFreePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map(async (server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  for (const server of servers) server.close();
-  await Promise.all(servers.map(async (server) => once(server, "close")));
-  return ports;
 }
