@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { KServeError } from "../../src/core/errors.ts";
 import { SteppedGenerator } from "../../src/testing/image-service-bench.ts";
 import { MockStorage } from "../../src/testing/mock-storage.ts";
@@ -105,7 +105,7 @@ test("the page of a picture tells everything, copies, and leads to its neighbour
   await page.locator(".toast.shown").waitFor();
   assert.equal(await page.evaluate("navigator.clipboard.readText()"), "picture 1");
   await page.keyboard.press("u");
-  await page.waitForFunction("document.querySelector('#toast').textContent === 'URL copied'");
+  await page.locator("#toast", { hasText: /^URL copied$/ }).waitFor({ state: "attached" });
   assert.match(String(await page.evaluate("navigator.clipboard.readText()")), /\/images\/img_/);
   await page.keyboard.press("ArrowRight");
   await page.waitForURL(`${server.url}/gallery/${server.ids[0]}`);
@@ -167,7 +167,7 @@ test("a picture that is asked for shows its progress, and then itself in front o
   assert.deepEqual(await findBarriers(page), []);
   gate.resolve();
   await page.locator(".tile.fresh").waitFor();
-  await page.waitForFunction("document.querySelectorAll('.job').length === 0");
+  await page.locator(".job").first().waitFor({ state: "detached" });
   assert.equal(await page.locator("#pictures > li").count(), 3);
   assert.equal(await page.locator("#pictures img").first().getAttribute("alt"), HOSTILE);
   const [request] = generator.requests;
@@ -202,7 +202,7 @@ test("variations are asked for on the page of a picture and appear in the galler
   await page.getByLabel("How many").selectOption("3");
   await page.getByRole("button", { name: "Draw", exact: true }).click();
   await page.waitForURL(`${server.url}/`);
-  await page.waitForFunction("document.querySelectorAll('#pictures > [data-id]').length === 4");
+  await waitForCount(page, "#pictures > [data-id]", 4);
   assert.deepEqual(
     generator.requests.map(({ prompt }) => prompt),
     ["another thing", "another thing", "another thing"],
@@ -265,7 +265,7 @@ test("a page that cannot be loaded can be asked for again", async () => {
   await page.goto(server.url);
   await page.mouse.wheel(0, 9_000);
   await page.getByRole("button", { name: /Try again/ }).click();
-  await page.waitForFunction("document.querySelectorAll('#pictures > li').length === 60");
+  await waitForCount(page, "#pictures > li", 60);
 });
 
 test("no page has a barrier that axe finds, light on a phone and dark on a desk", async () => {
@@ -290,3 +290,12 @@ test("no page has a barrier that axe finds, light on a phone and dark on a desk"
     }
   }
 });
+
+/** Not by a function in the page, which its policy may refuse to compile. */
+async function waitForCount(page: Page, selector: string, count: number): Promise<void> {
+  await page
+    .locator(selector)
+    .nth(count - 1)
+    .waitFor({ state: "attached" });
+  assert.equal(await page.locator(selector).count(), count);
+}
