@@ -9,12 +9,8 @@ import { SharedStorage, StorageProcesses } from "./support/shared-storage.ts";
 const processes = new StorageProcesses(4);
 after(async () => processes[Symbol.asyncDispose]());
 
-testStorage(
-  "FileStorage, four processes on one folder",
-  async ({ clock, baseUrl, test }) => {
-    const folder = await mkdtemp(join(tmpdir(), "storage-shared-"));
-    test.after(async () => rm(folder, { recursive: true, force: true }));
-    return new SharedStorage({ processes, folder, baseUrl, clock });
-  },
-  { hasSeveralProcesses: true },
-);
+testStorage("FileStorage, four processes on one folder", async ({ clock, baseUrl, test }) => {
+  const folder = await mkdtemp(join(tmpdir(), "storage-shared-"));
+  test.after(async () => rm(folder, { recursive: true, force: true }));
+  return new SharedStorage({ processes, folder, baseUrl, clock });
+});

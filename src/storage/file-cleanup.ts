@@ -3,8 +3,16 @@ import { join } from "node:path";
 import { isErrno } from "../core/errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import { removeFile } from "./durable-file.ts";
-import { readFiles, readRoot, readSlots, type ListedFiles, type TimeFolder } from "./file-folders.ts";
-import { KEPT_FOLDER } from "./file-layout.ts";
+import {
+  readFiles,
+  readRoot,
+  readSlots,
+  type ListedFiles,
+  type ListedRecord,
+  type TimeFolder,
+} from "./file-folders.ts";
+import { bringRecord, hasImage } from "./file-keeper.ts";
+import { KEPT_FOLDER, toImagePlace, toOtherPlace } from "./file-layout.ts";
 import type { LegacyFiles } from "./legacy-files.ts";
 import { mapConcurrently } from "./map-concurrently.ts";
 
@@ -126,20 +134,31 @@ export class FileCleaner {
     this.#swept = new Set([...this.#swept].filter((path) => present.has(path)));
   }
 
-  /** Removes old temporary files, and old records without a picture. */
+  /** Removes old temporary files and old records without a picture; a record whose picture is in the other place joins it. */
   async #sweepLeftovers(folder: string, files: ListedFiles, options: CleanupOptions): Promise<void> {
     const complete = new Set<string>(files.images.map(({ image }) => image.id));
-    const orphans = files.records.filter(({ id }) => !complete.has(id)).map(({ name }) => name);
-    for (const name of [...files.temporaries, ...orphans]) {
+    const orphans = files.records.filter(({ image }) => !complete.has(image.id));
+    const leftovers = [...files.temporaries.map((name) => ({ name })), ...orphans];
+    for (const leftover of leftovers) {
       options.signal?.throwIfAborted();
-      const path = join(folder, name);
+      const path = join(folder, leftover.name);
       try {
+        if ("image" in leftover && (await this.#bringToImage(leftover))) continue;
         const { mtimeMs } = await lstat(path);
         if (options.nowMs - mtimeMs > LEFTOVER_AGE_MS) await removeFile(path);
       } catch (error) {
         if (!isErrno(error, "ENOENT")) this.#logger.warn("leftover_delete_failed", { error });
       }
     }
+  }
+
+  /** False when the picture of a record is nowhere. */
+  async #bringToImage({ image, isKept }: ListedRecord): Promise<boolean> {
+    const place = toImagePlace(this.#root, image, isKept);
+    const other = toOtherPlace(this.#root, place);
+    if (!(await hasImage(other))) return hasImage(place); // it may have come since the listing
+    await bringRecord(place, other);
+    return true;
   }
 
   /** Removes a folder that is empty; one with foreign files stays. */

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrno } from "../core/errors.ts";
 import type { ImageFormat } from "../core/image-format.ts";
-import type { ImageId, ParsedImageId } from "../core/image-id.ts";
+import type { ParsedImageId } from "../core/image-id.ts";
 import { isTemporaryName } from "./durable-file.ts";
 import { KEPT_FOLDER, parseDayName, parseFileName, parseSlotName, type FolderSpan } from "./file-layout.ts";
 
@@ -21,8 +21,9 @@ export interface ListedImage {
 }
 
 export interface ListedRecord {
-  readonly id: ImageId;
+  readonly image: ParsedImageId;
   readonly name: string;
+  readonly isKept: boolean;
 }
 
 /** The files of ours in one folder; links, pipes and files of other names are not there. */
@@ -110,7 +111,7 @@ function toFiles(entries: readonly Dirent[], isKept: boolean, belongs: (image: P
     }
     const file = parseFileName(name);
     if (file === undefined || !belongs(file.image)) continue;
-    if (file.kind === "record") records.push({ id: file.image.id, name });
+    if (file.kind === "record") records.push({ image: file.image, name, isKept });
     else images.push({ image: file.image, name, format: file.format, isKept });
   }
   return { images, records, temporaries };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { link, mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -37,6 +37,11 @@ async function openStorage(t: TestContext): Promise<Opened> {
   return { storage, root, save };
 }
 
+/** As another process has it: with nothing in memory. */
+function openAnother(root: string): FileStorage {
+  return new FileStorage({ basePath: root, baseUrl: "", clock: createFakeClock({ nowMs: NOW_MS }) });
+}
+
 async function listTree(root: string): Promise<string[]> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries
@@ -70,7 +75,7 @@ describe("FileStorage.keepImage() on the disk", () => {
 
   it("is seen at once by another storage on the same folder", async (t) => {
     const { storage, root, save } = await openStorage(t);
-    const other = new FileStorage({ basePath: root, baseUrl: "", clock: createFakeClock({ nowMs: NOW_MS }) });
+    const other = openAnother(root);
     const { id } = await save(2 * HOUR_MS);
     assert.equal((await other.readRecord(id))?.kept, undefined);
     await storage.keepImage(id, true);
@@ -80,22 +85,55 @@ describe("FileStorage.keepImage() on the disk", () => {
     assert.equal((await storage.readRecord(id))?.kept, undefined);
   });
 
-  it("finishes what a crash left in the middle, and loses nothing meanwhile", async (t) => {
+  it("reads, and finishes, what a crash left in the middle, whichever way it went", async (t) => {
     const { storage, root, save } = await openStorage(t);
-    const steps = [".json", ".png"];
-    for (let done = 0; done <= steps.length; done++) {
-      const { id, path } = await save(2 * HOUR_MS + done);
-      const folder = join(root, "kept", relative(root, dirname(path)));
-      await mkdir(folder, { recursive: true });
-      for (const step of steps.slice(0, done)) await link(path.replace(".png", step), join(folder, `${id}${step}`));
-      assertSameBytes(await storage.getImage(id), BYTES);
-      assert.equal((await storage.findImages({ prefix: id })).records.length, 1);
-      assert.equal(await storage.keepImage(id, true), true);
-      assert.equal(await storage.cleanupExpiredImages(3600), 0);
-      assert.equal((await storage.readRecord(id))?.kept, true);
-      assert.equal((await storage.readRecord(id))?.["prompt"], "a cat");
+    for (const keep of [true, false]) {
+      const { id, path } = await save(2 * HOUR_MS);
+      await storage.keepImage(id, true);
+      const keptPath = join(root, "kept", relative(root, path));
+      if (keep) await rename(keptPath.replace(".png", ".json"), path.replace(".png", ".json"));
+      else {
+        await mkdir(dirname(path), { recursive: true });
+        await rename(keptPath, path);
+      }
+      const other = openAnother(root);
+      assertSameBytes(await other.getImage(id), BYTES);
+      assert.equal((await other.readRecord(id))?.["prompt"], "a cat");
+      assert.deepEqual(
+        (await openAnother(root).findImages({ prefix: id })).records.map((record) => record["prompt"]),
+        ["a cat"],
+      );
+      assert.equal(await other.keepImage(id, keep), true);
+      const files = [".json", ".png"].map((end) => relative(root, (keep ? keptPath : path).replace(".png", end)));
+      assert.deepEqual(await listTree(root), files);
+      assert.equal(await other.deleteImage(id), true);
+      assert.deepEqual(await listTree(root), []);
     }
-    assert.equal((await listTree(root)).length, 6);
+  });
+
+  it("leaves a record that a crash parted from its picture for the next cleanup to bring back", async (t) => {
+    const { storage, root, save } = await openStorage(t);
+    const { id, path } = await save(2 * HOUR_MS);
+    await storage.keepImage(id, true);
+    const record = path.replace(".png", ".json");
+    await rename(join(root, "kept", relative(root, record)), record);
+    await utimes(record, 0, 0);
+    assert.equal(await storage.cleanupExpiredImages(3600), 0);
+    assert.equal((await openAnother(root).readRecord(id))?.["prompt"], "a cat");
+    assert.deepEqual(
+      await listTree(root),
+      [record, path].map((file) => join("kept", relative(root, file))),
+    );
+  });
+
+  it("deletes the record wherever it is", async (t) => {
+    const { storage, root, save } = await openStorage(t);
+    const { id, path } = await save(0);
+    await storage.keepImage(id, true);
+    const record = path.replace(".png", ".json");
+    await rename(join(root, "kept", relative(root, record)), record);
+    assert.equal(await storage.deleteImage(id), true);
+    assert.deepEqual(await listTree(root), []);
   });
 
   it("keeps files of the flat layout, in their place of a listing", async (t) => {

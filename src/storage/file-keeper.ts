@@ -1,24 +1,36 @@
-import { copyFile, constants, link, lstat, mkdir, rename, rmdir, unlink } from "node:fs/promises";
+import { lstat, mkdir, rename, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { systemClock } from "../core/clock.ts";
 import { isErrno, StorageError } from "../core/errors.ts";
-import { NO_LINKS, removeFile, syncFolder } from "./durable-file.ts";
+import { systemRandom } from "../core/random.ts";
+import { removeFile, syncFolder } from "./durable-file.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
 import { checkFolders } from "./folder-checks.ts";
 
-/** A cleaner may remove an empty folder under us; it does not do so again and again. */
-const FOLDER_ATTEMPTS = 5;
-/** Others may move the picture back and forth. */
-const MOVE_ATTEMPTS = 10;
+/** Others may move the picture to and fro, and remove folders that are still empty: each attempt waits a little longer. */
+const MOVE_ATTEMPTS = 100;
+const MAX_PAUSE_MS = 20;
+/** A picture that others move to and fro can be missed in both places, but not again and again. */
+const LOOKS = 4;
 
 /**
- * Moves a picture between what expires and what is kept; true when it then lies at `to`, false when it was in neither.
- * The picture changes its name in one step, so that of several processes that move it to and fro none can lose it; its
- * record is there before it and gone here after it. Any process may finish what a crash left in the middle.
+ * Moves a picture between what expires and what is kept; true when it lay at `to`, false when it was in neither.
+ *
+ * Each of its two files changes its name in one step, the picture first, so that of several processes that move it to
+ * and fro none can lose either. A crash between the two steps, and two moves that cross, leave the record in the other
+ * place: it is read there too, and the next move or cleanup brings it back to its picture.
  */
 export async function moveImageFiles(from: ImagePlace, to: ImagePlace): Promise<boolean> {
+  let misses = 0;
   for (let attempt = 1; attempt <= MOVE_ATTEMPTS; attempt++) {
-    if ((await moveOnce(from, to)) || (await hasImage(to))) return true;
-    if (!(await hasImage(from))) return hasImage(to); // once more: it may have come between the two looks
+    if (await moveOnce(from, to)) return true;
+    if (await hasImage(to)) {
+      await bringRecord(from, to);
+      return true;
+    }
+    misses = (await hasImage(from)) ? 0 : misses + 1;
+    if (misses === LOOKS) return false;
+    await systemClock.sleep(Math.min(attempt, MAX_PAUSE_MS) * systemRandom.fraction());
   }
   throw new Error("Other processes move the picture again and again");
 }
@@ -27,24 +39,45 @@ async function moveOnce(from: ImagePlace, to: ImagePlace): Promise<boolean> {
   for (const format of from.formats) {
     const path = toImagePath(from, format);
     if (!(await isRegularFile(path)) || (await checkFolders(from)) !== "real") continue;
-    let isMoved = false;
-    await makeFolders(to, async () => {
-      await placeRecord(from.recordPath, to.recordPath);
-      isMoved = await moveFile(path, toImagePath(to, format));
-    });
-    if (!isMoved) {
-      if (await isRegularFile(path)) throw new Error("The folder of the picture vanishes again and again");
-      if (await hasImage(to)) return true; // another process was faster
-      if (!(await hasImage(from))) await removeFile(to.recordPath); // somebody deleted the picture meanwhile
-      continue;
-    }
-    await flush(to);
-    // Unless another process has moved it back meanwhile, and needs its record here.
-    if (await isRegularFile(toImagePath(to, format))) await removeFile(from.recordPath);
-    await syncFolder(from.folder).catch(ignoreMissing);
+    if (!(await makeFolders(to)) || !(await moveFile(path, toImagePath(to, format)))) continue;
+    await bringRecord(from, to);
+    await flush(from, to);
     return true;
   }
   return false;
+}
+
+/** Moves the record beside its picture, which lies at `to`. */
+export async function bringRecord(from: ImagePlace, to: ImagePlace): Promise<void> {
+  await moveFile(from.recordPath, to.recordPath);
+}
+
+/**
+ * Deletes a picture wherever it is, before its record, so that it is gone at once. True when this call did it; looks more
+ * than once, as another process may be moving it.
+ */
+export async function deleteImageFiles(place: ImagePlace, kept: ImagePlace): Promise<boolean> {
+  const places = [place, kept];
+  for (let look = 0; look < LOOKS; look++) {
+    let isMine = false;
+    for (const each of places) if (await deleteImageOf(each)) isMine = true;
+    if (!isMine) continue;
+    for (const { recordPath } of places) await removeFile(recordPath);
+    for (const { folder } of places) await syncFolder(folder).catch(ignoreMissing);
+    await removeEmptyFolders(kept);
+    return true;
+  }
+  return false;
+}
+
+async function deleteImageOf(place: ImagePlace): Promise<boolean> {
+  let isMine = false;
+  for (const format of place.formats) {
+    const path = toImagePath(place, format);
+    if ((await isRegularFile(path)) && (await checkFolders(place)) === "real" && (await removeFile(path)))
+      isMine = true;
+  }
+  return isMine;
 }
 
 /** Removes the folders of a place where nothing is left in them; the root stays. */
@@ -84,32 +117,14 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Runs `work` in the folders of the place, again when somebody removed one that was still empty. */
-async function makeFolders(place: ImagePlace, work: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; attempt <= FOLDER_ATTEMPTS; attempt++) {
-    try {
-      for (const folder of place.folders) await makeRealFolder(folder, place);
-      await work();
-    } catch (error) {
-      ignoreMissing(error);
-    }
-    if ((await checkFolders(place)) === "real") return;
-  }
-}
-
-/** Never makes anything behind a link. */
-async function makeRealFolder(path: string, { id }: ImagePlace): Promise<void> {
-  await makeFolder(path);
-  if ((await lstat(path)).isDirectory()) return;
-  throw new StorageError("storage_unavailable", `Cannot move image "${id}": a link stands in a folder's place`);
-}
-
-/** False when there is nothing to move. A file that is there already is the same one. */
-async function moveFile(from: string, to: string): Promise<boolean> {
+/** False when somebody removed one that was still empty. Never makes anything behind a link. */
+async function makeFolders({ id, folders }: ImagePlace): Promise<boolean> {
   try {
-    // Of two names for one file, as an earlier version left them when it crashed, a rename removes none.
-    if (await isRegularFile(to)) await unlink(from);
-    else await rename(from, to);
+    for (const folder of folders) {
+      await makeFolder(folder);
+      if ((await lstat(folder)).isDirectory()) continue;
+      throw new StorageError("storage_unavailable", `Cannot move image "${id}": a link stands in a folder's place`);
+    }
     return true;
   } catch (error) {
     ignoreMissing(error);
@@ -117,21 +132,21 @@ async function moveFile(from: string, to: string): Promise<boolean> {
   }
 }
 
-async function placeRecord(from: string, to: string): Promise<void> {
+/** False when there is nothing to move, or no folder any more to move it to. */
+async function moveFile(from: string, to: string): Promise<boolean> {
   try {
-    await link(from, to);
+    await rename(from, to);
+    return true;
   } catch (error) {
-    if (isErrno(error, "EEXIST", "ENOENT")) return; // a picture is served without its record, too
-    if (!isErrno(error, ...NO_LINKS)) throw error;
-    await copyFile(from, to, constants.COPYFILE_EXCL).catch((failure: unknown) => {
-      if (!isErrno(failure, "EEXIST", "ENOENT")) throw failure;
-    });
+    ignoreMissing(error);
+    return false;
   }
 }
 
-async function flush(place: ImagePlace): Promise<void> {
-  await syncFolder(place.folder);
-  for (const folder of place.folders.toReversed()) await syncFolder(dirname(folder));
+/** Makes the new names survive a power cut, then the loss of the old ones. What is gone, another move has flushed. */
+async function flush(from: ImagePlace, to: ImagePlace): Promise<void> {
+  const parents = to.folders.toReversed().map((folder) => dirname(folder));
+  for (const folder of [to.folder, ...parents, from.folder]) await syncFolder(folder).catch(ignoreMissing);
 }
 
 function ignoreMissing(error: unknown): void {

@@ -48,6 +48,13 @@ export function toImagePlace(root: string, image: ParsedImageId, isKept = false)
   return { id, isKept, folders, folder, createdAtMs, recordPath, formats: ["png", "jpeg", "webp"] };
 }
 
+/** Where the files are when the picture is kept, for one that is not, and the other way round. */
+export function toOtherPlace(root: string, { id, isKept, createdAtMs }: ImagePlace): ImagePlace {
+  const image: ParsedImageId =
+    createdAtMs === undefined ? { kind: "legacy", id } : { kind: "current", id, createdAtMs };
+  return toImagePlace(root, image, !isKept);
+}
+
 export function toImagePath(place: ImagePlace, format: ImageFormat): string {
   return `${place.folder}${sep}${place.id}.${IMAGE_FORMATS[format].extension}`;
 }

@@ -4,13 +4,15 @@ import { sniffImageFormat, type ImageFormat } from "../core/image-format.ts";
 import type { ImageId } from "../core/image-id.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { ImageRecord, OpenImage, StoredImage } from "./abstract-storage.ts";
-import { toImagePath, type ImagePlace } from "./file-layout.ts";
+import { toImagePath, toOtherPlace, type ImagePlace } from "./file-layout.ts";
 import { FolderChecks, type FolderState } from "./folder-checks.ts";
 import { MAX_RECORD_BYTES, parseJsonObject, parseRecord, recoverRecord, toKeptRecord } from "./image-record.ts";
 import { lookAt, lookAtOnce, openFile, type LookUp, type OpenFile } from "./open-file.ts";
 
 /** JSON characters of the records that are kept in memory. */
 const RECORD_CACHE_SIZE = 16 * 1024 * 1024;
+/** Into the two places of a record, in turn; it is always in one of them. */
+const RECORD_LOOKS = 6;
 
 interface FoundImage {
   readonly format: ImageFormat;
@@ -192,9 +194,14 @@ export class FileReader {
     return recoverRecord(place.id, place.createdAtMs ?? toCreatedAtMs(text, found), imageData, text);
   }
 
-  /** Empty when there is none. */
+  /** Empty when there is none. While its picture is kept or released, a record may lie in the other place. */
   async #readRecordText(place: ImagePlace): Promise<string> {
-    return (await this.#readWhole(place.recordPath, MAX_RECORD_BYTES))?.toString() ?? "";
+    let bytes = await this.#readWhole(place.recordPath, MAX_RECORD_BYTES);
+    for (let look = 1; bytes === undefined && look < RECORD_LOOKS; look++) {
+      const { recordPath } = look % 2 === 1 ? toOtherPlace(this.#root, place) : place;
+      bytes = await this.#readWhole(recordPath, MAX_RECORD_BYTES);
+    }
+    return bytes?.toString() ?? "";
   }
 
   async #readWhole(path: string, maxBytes = Number.POSITIVE_INFINITY): Promise<Buffer | undefined> {

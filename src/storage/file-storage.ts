@@ -27,9 +27,9 @@ import { probeFolder } from "./file-probe.ts";
 import { FileOperations } from "./file-operations.ts";
 import { FileReader } from "./file-reader.ts";
 import { evictOldestFiles } from "./file-eviction.ts";
-import { moveImageFiles, removeEmptyFolders } from "./file-keeper.ts";
+import { deleteImageFiles, moveImageFiles, removeEmptyFolders } from "./file-keeper.ts";
 import { FileUsage } from "./file-usage.ts";
-import { deleteImageFiles, FileWriter } from "./file-writer.ts";
+import { FileWriter } from "./file-writer.ts";
 import { parseQuery, toCutoffMs } from "./find-query.ts";
 import { prepareImage } from "./image-record.ts";
 import { LegacyFiles } from "./legacy-files.ts";
@@ -159,12 +159,7 @@ export class FileStorage extends AbstractStorage {
       imageId,
       signal,
       async (place, kept) => {
-        const [isDeleted, isKeptDeleted] = await this.#moves.take(place.id, async () => [
-          await deleteImageFiles(place),
-          await deleteImageFiles(kept),
-        ]);
-        if (isKeptDeleted) await removeEmptyFolders(kept);
-        return isDeleted || isKeptDeleted || undefined;
+        return (await this.#moves.take(place.id, async () => deleteImageFiles(place, kept))) || undefined;
       },
     );
     return deleted ?? false;

@@ -3,9 +3,9 @@ import { LRUCache } from "lru-cache";
 import { isErrno, StorageError } from "../core/errors.ts";
 import { Semaphore } from "../core/semaphore.ts";
 import { claimFile, createTemporaryName, publishFile, removeFile, syncFolder, writeNewFile } from "./durable-file.ts";
-import { isRegularFile, makeFolder } from "./file-keeper.ts";
+import { makeFolder } from "./file-keeper.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
-import { checkFolders, FolderChecks } from "./folder-checks.ts";
+import { FolderChecks } from "./folder-checks.ts";
 import type { NewImage } from "./image-record.ts";
 
 /** A cleaner may remove an empty folder under us; it does not do so again and again. */
@@ -82,20 +82,6 @@ export class FileWriter {
     for (const folder of place.folders.toReversed()) await syncFolder(dirname(folder));
     this.#flushedFolders.set(place.folder, true);
   }
-}
-
-/** Deletes the picture first, so that it is gone at once; true when this call did it. */
-export async function deleteImageFiles(place: ImagePlace): Promise<boolean> {
-  let isMine = false;
-  for (const format of place.formats) {
-    const path = toImagePath(place, format);
-    if ((await isRegularFile(path)) && (await checkFolders(place)) === "real" && (await removeFile(path)))
-      isMine = true;
-  }
-  if (!isMine) return false;
-  await removeFile(place.recordPath);
-  await syncFolder(place.folder);
-  return true;
 }
 
 interface TemporaryFile {

@@ -33,11 +33,6 @@ export interface TestStorageOptions {
   readonly countsDeletesExactly?: boolean;
   /** True when the storage holds itself to the `limits` of its factory; default false. */
   readonly holdsLimits?: boolean;
-  /**
-   * True when calls may be answered by several processes, which do not know of one another's keeping and releasing of one
-   * picture in the same moment; default false.
-   */
-  readonly hasSeveralProcesses?: boolean;
 }
 
 /** One storage, and what its tests need beside it. */
@@ -52,7 +47,6 @@ export interface OpenedStorage {
 export interface StorageSuite {
   readonly countsDeletesExactly: boolean;
   readonly holdsLimits: boolean;
-  readonly hasSeveralProcesses: boolean;
   readonly openStorage: (test: TestContext, limits?: StorageLimits) => Promise<OpenedStorage>;
 }
 
@@ -77,8 +71,8 @@ export function testStorage(name: string, createStorage: CreateStorage, options:
     opened.push(storage);
     return { storage, clock, createIdOfAge: (ageMs) => createImageId(clock.nowMs() - ageMs) };
   };
-  const { countsDeletesExactly = true, holdsLimits = false, hasSeveralProcesses = false } = options;
-  const suite = { countsDeletesExactly, holdsLimits, hasSeveralProcesses, openStorage };
+  const { countsDeletesExactly = true, holdsLimits = false } = options;
+  const suite = { countsDeletesExactly, holdsLimits, openStorage };
   describe(name, () => {
     testSaving(suite);
     testReading(suite);
