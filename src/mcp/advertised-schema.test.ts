@@ -35,3 +35,12 @@ test("advertiseOnly() advertises the schema and lets every value pass", async ()
   assert.deepEqual(jsonSchema.input({ target }), schema["~standard"].jsonSchema.input({ target }));
   assert.deepEqual(await validate({ width: "wide" }), { value: { width: "wide" } });
 });
+
+test("memoSchema() says nothing of other fields where any are allowed, and no where none are", () => {
+  const { jsonSchema } = memoSchema(z.looseObject({ size: z.strictObject({}) }))["~standard"];
+  const { properties, additionalProperties } = jsonSchema.input({ target });
+  assert.deepEqual(
+    [additionalProperties, properties],
+    [undefined, { size: { type: "object", properties: {}, additionalProperties: false } }],
+  );
+});

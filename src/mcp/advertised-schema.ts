@@ -1,4 +1,5 @@
 import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
+import { isJsonObject } from "../core/json.ts";
 
 type JsonSchema = Record<string, unknown>;
 type Convert = StandardSchemaWithJSON["~standard"]["jsonSchema"]["input"];
@@ -37,8 +38,16 @@ function memoConversion(convert: Convert): Convert {
     if (options.libraryOptions !== undefined) return convert(options);
     const known = byTarget.get(options.target);
     if (known !== undefined) return known;
-    const converted = convert(options);
+    const converted = convert({ ...options, libraryOptions: { override: makePortable } });
     byTarget.set(options.target, converted);
     return converted;
   };
+}
+
+/** zod's hook for each schema that it converts. An empty one says nothing, and some clients do not know what it is. */
+function makePortable({ jsonSchema }: { readonly jsonSchema: JsonSchema }): void {
+  const { additionalProperties } = jsonSchema;
+  if (isJsonObject(additionalProperties) && Object.keys(additionalProperties).length === 0) {
+    delete jsonSchema["additionalProperties"];
+  }
 }

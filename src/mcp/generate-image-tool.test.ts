@@ -104,14 +104,12 @@ describe("GenerateImageTool", () => {
         metadata: {
           type: "object",
           properties: {},
-          additionalProperties: {},
           description:
             "Facts of the picture: prompt, true width and height, seed (the number used), seed_report, model_name, " +
             "mime_type, size in bytes, created_at, expires_at, generation_seconds, queue_wait_seconds, warnings.",
         },
       },
       required: ["url", "image_id", "metadata"],
-      additionalProperties: {},
     });
   });
 

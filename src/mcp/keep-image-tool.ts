@@ -19,7 +19,8 @@ const schema = z.strictObject({
 const output = z.looseObject({
   image_id: z.string(),
   kept: z.boolean(),
-  expires_at: z.string().nullable().describe("null: never."),
+  // The description of the text keeps zod from writing two types at once, which not every client knows.
+  expires_at: z.string().describe("The time, as in RFC 3339.").nullable().describe("null: never."),
 });
 
 /** The tool `keep_image`: exempts a picture from its time to live, and back. */
