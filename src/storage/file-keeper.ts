@@ -1,15 +1,12 @@
 import { lstat, mkdir, rename, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { systemClock } from "../core/clock.ts";
 import { isErrno, StorageError } from "../core/errors.ts";
-import { systemRandom } from "../core/random.ts";
 import { removeFile, syncFolder } from "./durable-file.ts";
 import { toImagePath, type ImagePlace } from "./file-layout.ts";
 import { checkFolders } from "./folder-checks.ts";
 
-/** Others may move the picture to and fro, and remove folders that are still empty: each attempt waits a little longer. */
+/** Others may move the picture to and fro, and remove folders that are still empty; whenever we fail, they got on. */
 const MOVE_ATTEMPTS = 100;
-const MAX_PAUSE_MS = 20;
 /** A picture that others move to and fro can be missed in both places, but not again and again. */
 const LOOKS = 4;
 
@@ -30,7 +27,6 @@ export async function moveImageFiles(from: ImagePlace, to: ImagePlace): Promise<
     }
     misses = (await hasImage(from)) ? 0 : misses + 1;
     if (misses === LOOKS) return false;
-    await systemClock.sleep(Math.min(attempt, MAX_PAUSE_MS) * systemRandom.fraction());
   }
   throw new Error("Other processes move the picture again and again");
 }
