@@ -1,11 +1,23 @@
-import { close, closeSync, constants, fstat, fstatSync, lstatSync, open, openSync, read, type Stats } from "node:fs";
+import {
+  close,
+  closeSync,
+  constants,
+  fstat,
+  fstatSync,
+  lstatSync,
+  open,
+  openSync,
+  read,
+  readSync,
+  type Stats,
+} from "node:fs";
 import { lstat, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
 import { isErrno } from "../core/errors.ts";
 
 /**
- * How names are looked up. `at_once`: on the event loop, which takes microseconds on a disk of this machine, as nginx does
- * it. `by_thread`: on the thread pool, since a network file system may answer late or never.
+ * How names are looked up, and small files read. `at_once`: on the event loop, which takes microseconds on a disk of this
+ * machine, as nginx does it. `by_thread`: on the thread pool, since a network file system may answer late or never.
  */
 export type LookUp = "at_once" | "by_thread";
 
@@ -16,6 +28,9 @@ const READ_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants
 const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
   0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x858458f6, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e,
 ]);
+
+/** What is no larger is read as it is looked up: the way to the thread pool and back costs more than a read of this size. */
+const AT_ONCE_BYTES = 64 * 1024;
 
 const openByThread = promisify(open);
 const fstatByThread = promisify(fstat);
@@ -36,9 +51,12 @@ export class OpenFile {
 
   /** Fills `into` from `position` on and gives how many bytes there were: fewer only where the file ends. */
   async read(into: Uint8Array, position: number): Promise<number> {
+    const isAtOnce = this.#lookUp === "at_once" && into.length <= AT_ONCE_BYTES;
     let length = 0;
     while (length < into.length) {
-      const count = await readOnce(this.#fd, into, length, position + length);
+      const count = isAtOnce
+        ? readAtOnce(this.#fd, into, length, position + length)
+        : await readByThread(this.#fd, into, length, position + length);
       if (count === 0) break;
       length += count;
     }
@@ -96,12 +114,25 @@ export async function chooseLookUp(folder: string): Promise<LookUp> {
   return LOCAL_FILE_SYSTEMS.has((await statfs(folder)).type) ? "at_once" : "by_thread";
 }
 
-async function readOnce(fd: number | undefined, into: Uint8Array, offset: number, position: number): Promise<number> {
-  if (fd === undefined) throw new TypeError("The file is closed");
+function readAtOnce(fd: number | undefined, into: Uint8Array, offset: number, position: number): number {
+  return readSync(toOpen(fd), into, offset, into.length - offset, position);
+}
+
+async function readByThread(
+  fd: number | undefined,
+  into: Uint8Array,
+  offset: number,
+  position: number,
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    read(fd, into, offset, into.length - offset, position, (error, count) => {
+    read(toOpen(fd), into, offset, into.length - offset, position, (error, count) => {
       if (error === null) resolve(count);
       else reject(error);
     });
   });
+}
+
+function toOpen(fd: number | undefined): number {
+  if (fd === undefined) throw new TypeError("The file is closed");
+  return fd;
 }

@@ -36,7 +36,8 @@ const PATH_COUNTS: Readonly<Record<string, number>> = {
   utimes: 1,
   writeFile: 1,
 };
-const SYNC_CALLS = { openSync: "open", lstatSync: "lstat", fstatSync: "fstat" } as const;
+const SYNC_CALLS = { openSync: "open", lstatSync: "lstat", fstatSync: "fstat", readSync: "read" } as const;
+const ON_PATHS: ReadonlySet<string> = new Set(["open", "lstat"]);
 const HANDLE_METHODS = ["stat", "readFile", "writeFile", "datasync", "sync", "close"] as const;
 
 /**
@@ -72,7 +73,7 @@ function watchSyncCalls(onCall: (call: FileSystemCall) => void): Map<string, unk
     if (!isSyncFunction(call)) continue;
     original.set(syncName, call);
     Reflect.set(fileSystem, syncName, (...args: readonly unknown[]) => {
-      onCall({ name, paths: name === "fstat" ? [] : [String(args[0])] });
+      onCall({ name, paths: ON_PATHS.has(name) ? [String(args[0])] : [] });
       return call(...args);
     });
   }
