@@ -10,13 +10,18 @@ import { parseSettings } from "../src/config/load-settings.ts";
 import { verifyImage } from "../src/core/verify-image.ts";
 import { connectMcpHttp, createMcpClient, ERAS } from "./support/mcp-clients.ts";
 import { HeldGenerator } from "./support/mcp-parts.ts";
-import { createHugePicture } from "./support/slow-picture.ts";
+import { createNoisePicture, HUGE_PIXELS } from "./support/slow-picture.ts";
 
 const isProof = process.env["PROVE"] === "1";
-/** In the proof everything takes as long as in life, with the defaults; else a tenth, with more patience to spare. */
-const SCALE = isProof ? 1 : 0.1;
-const GENERATION_SECONDS = 180 * SCALE;
-const WAITS = isProof ? { silent: 40, withProgress: 55 } : { silent: 2, withProgress: 3 };
+/**
+ * In the proof everything takes as long as in life, with the defaults; else clients have a tenth of their patience, which
+ * is still less than a picture takes, and the server answers well before it is over.
+ */
+const [GENERATION_SECONDS, PATIENCE] = isProof ? [180, 1] : [8, 0.1];
+const WAITS = isProof ? { silent: 40, withProgress: 55 } : { silent: 1, withProgress: 2 };
+/** Too large for one result of a tool as it is. */
+const PIXELS = isProof ? HUGE_PIXELS : 700;
+const PICTURE = createNoisePicture(PIXELS);
 const STDIO_SERVER = resolve(import.meta.dirname, "support/slow-stdio-server.ts");
 const MAX_CALLS = 20;
 
@@ -64,7 +69,7 @@ function textOf({ content }: CallToolResult): string | undefined {
 
 for (const era of ERAS) {
   describe(`A picture that takes ${GENERATION_SECONDS} s, in the ${era} era`, { concurrency: true }, () => {
-    const limited = (seconds: number): RequestOptions => ({ timeout: seconds * SCALE * 1000 });
+    const limited = (seconds: number): RequestOptions => ({ timeout: seconds * PATIENCE * 1000 });
     const silently: RequestOptions = limited(45);
     const withProgress: RequestOptions = { ...limited(60), onprogress: () => undefined };
     for (const [kind, options, read, seesPicture] of [
@@ -84,8 +89,8 @@ for (const era of ERAS) {
         assert.equal(served.status, 200);
         assert.deepEqual(verifyImage(Buffer.from(await served.arrayBuffer())), {
           format: "png",
-          width: 1600,
-          height: 1600,
+          width: PIXELS,
+          height: PIXELS,
         });
         await client.close();
       });
@@ -116,7 +121,7 @@ async function serveSlowly() {
     ...(!isProof && { MAX_WAIT: String(WAITS.silent), MAX_WAIT_WITH_PROGRESS: String(WAITS.withProgress) }),
   });
   const images = new HeldGenerator();
-  images.mockResponse = createHugePicture("slow");
+  images.mockResponse = PICTURE;
   images.hold();
   const close = async (): Promise<void> => images.close();
   const generator = {
