@@ -41,6 +41,7 @@ export async function benchTools({ rounds, quick }: BenchOptions): Promise<Compa
   await using modern = await BenchProcess.script("server", "tools-ours.ts");
   await using legacy = await BenchProcess.script("server", "tools-ours.ts");
   await using sdkV1 = await BenchProcess.script("server", "tools-sdk-v1.ts");
+  await using floor = await BenchProcess.script("server", "tools-floor.ts");
   await using plain = await BenchProcess.script("server", "tools-plain.ts");
 
   const toSide = async (name: string, server: BenchProcess, call: Call, begin: Begin = stateless): Promise<Side> => {
@@ -73,15 +74,19 @@ export async function benchTools({ rounds, quick }: BenchOptions): Promise<Compa
       await toSide("ours, 2026-07-28", modern, MODERN_CALL),
       await toSide("ours, 2025-11-25", legacy, LEGACY_CALL, beginSession),
       await toSide("SDK v1, stateless", sdkV1, LEGACY_CALL),
+      await toSide("SDK v2 by hand", floor, MODERN_CALL),
       await toSide("no MCP at all", plain, LEGACY_CALL),
     ],
     rounds,
   );
   const base = "SDK v1, stateless";
+  const byHand = "SDK v2 by hand";
   const less = "no MCP at all";
   const ours = ["ours, 2026-07-28", "ours, 2025-11-25"];
   return [
     ...ours.map((side) => compare(samples, { what: "`tools/call`, with the work behind it", side, base, goal: 0.5 })),
+    ...ours.map((side) => compare(samples, { what: "the same", side, base: byHand, goal: 1.1 })),
+    compare(samples, { what: "the same", side: byHand, base }),
     compare(samples, { what: "the work behind it", side: less, base }),
     ...ours.map((side) => compare(samples, { what: "MCP alone: less the work behind it", side, base, less })),
   ];

@@ -65,6 +65,8 @@ export interface ImageJobsOptions {
 
 /** How often a process looks at a job of another one. */
 const POLL_MS = 2000;
+/** A reason of one's own: the default one is an error with its stack, for each call. */
+const OVER = "the wait is over";
 
 const logger = getLogger("images");
 
@@ -250,7 +252,7 @@ export class ImageJobs {
       const response = await job.serve(options, limit);
       if (response !== undefined) return response;
     } finally {
-      served.abort();
+      served.abort(OVER);
     }
     // It may have ended in the very moment in which the time was over.
     return (await this.#announce(job)) ?? job.result;

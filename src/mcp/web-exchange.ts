@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** The SDK reads the headers alone; the real host stays out of it. */
 const ANY_URL = "http://mcp.invalid/mcp";
+/** How long the head of an event stream waits for the first event. */
+const HEAD_DELAY_MS = 50;
 
 /** The request as the SDK takes it. Its body stays unread: the parsed one is passed beside it. */
 export function toWebRequest(req: IncomingMessage, signal: AbortSignal): Request {
@@ -33,10 +35,10 @@ export async function sendWebResponse(response: Response, res: ServerResponse, g
     return;
   }
   res.writeHead(response.status, headers);
-  // Not in this turn: an answer that is ready goes out with its head in one packet.
-  const flush = setImmediate(() => res.flushHeaders());
+  // Not at once: an answer that comes soon goes out with its head in one packet.
+  const flush = setTimeout(() => res.flushHeaders(), HEAD_DELAY_MS);
   await sendStream(response.body, res, gone);
-  clearImmediate(flush);
+  clearTimeout(flush);
   res.end();
 }
 

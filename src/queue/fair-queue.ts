@@ -47,6 +47,8 @@ interface Waiter {
 
 /** Weight of the newest job in the running mean of durations. */
 const SMOOTHING = 0.3;
+/** A reason of one's own: the default one is an error with its stack, for each job. */
+const OVER = "the wait is over";
 
 /**
  * A bounded queue in front of the model server: first in, first out within a client, round-robin between clients,
@@ -105,7 +107,7 @@ export class FairQueue {
       this.#clock.sleep(this.#timeoutMs, stopWaiting.signal).catch(() => undefined),
       ...(signal ? [aborted(signal, stopWaiting.signal)] : []),
     ]);
-    stopWaiting.abort();
+    stopWaiting.abort(OVER);
     if (waiter.state === "displaced") throw this.#full();
     if (waiter.state === "waiting") {
       this.#remove(waiter);
