@@ -4,6 +4,7 @@ import type { ImageId } from "../core/image-id.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Random } from "../core/random.ts";
 import { nextTurn } from "../core/next-turn.ts";
+import { Semaphore } from "../core/semaphore.ts";
 import type { GenerateImageRequest, ImageGenerator } from "../kserve/generated-image.ts";
 import { getLogger } from "../logging/logger.ts";
 import type { FairQueue, Lease } from "../queue/fair-queue.ts";
@@ -53,10 +54,12 @@ const logger = getLogger("images");
 export class JobRunner {
   readonly #options: JobRunnerOptions;
   readonly #abandonedJobs: AbandonedJobs;
+  readonly #saves: Semaphore;
 
   constructor(options: JobRunnerOptions) {
     this.#options = options;
-    const { generator, clock, jobTimeoutMs } = options;
+    const { generator, queue, clock, jobTimeoutMs } = options;
+    this.#saves = new Semaphore(queue.concurrency);
     this.#abandonedJobs = new AbandonedJobs({ generator, limitMs: jobTimeoutMs, clock });
   }
 
@@ -76,9 +79,7 @@ export class JobRunner {
         onPosition: (position) => report({ phase: "queued", ...position }),
       });
       metrics.queueLeft(lease.waitedMs / 1000);
-      const record = await this.#generateAndSave(order, { ...control, report }, lease);
-      lease.release();
-      return record;
+      return await this.#generateAndSave(order, { ...control, report }, lease);
     } catch (error) {
       const failure = toMcpImageError(error);
       if (lease === undefined) metrics.rejected(failure.code);
@@ -105,7 +106,7 @@ export class JobRunner {
   async #generateAndSave(
     { imageId, request, facts }: JobOrder,
     { signal, report }: JobControl,
-    { waitedMs, ahead }: Lease,
+    lease: Lease,
   ): Promise<ImageRecord> {
     const { storage, generator, metrics, tracing, clock, random } = this.#options;
     using _room = await storage.reserveRoom({ signal }); // before the model is asked: a drawn picture finds its place
@@ -121,12 +122,15 @@ export class JobRunner {
       }),
     );
     report({ phase: "saving" });
+    // While this picture is stored the model draws the next one, but no further ahead: memory holds no more of them.
+    using _save = await this.#saves.acquire();
+    lease.release();
     await nextTurn(); // the store hashes it
     const { record, location } = await storage.storeImage(imageData, imageId, {
       ...metadata,
       ...facts,
-      queue_wait_seconds: roundSeconds(waitedMs),
-      queue_ahead: ahead,
+      queue_wait_seconds: roundSeconds(lease.waitedMs),
+      queue_ahead: lease.ahead,
     });
     const size = imageData.length;
     // Not after a failure: what was given up may still be on its way to the store.

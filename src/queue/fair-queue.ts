@@ -73,6 +73,11 @@ export class FairQueue {
     this.#clock = options.clock ?? systemClock;
   }
 
+  /** Jobs that may be in flight at once. */
+  get concurrency(): number {
+    return this.#concurrency;
+  }
+
   get running(): number {
     return this.#running;
   }
