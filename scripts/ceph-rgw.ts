@@ -3,12 +3,13 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, open, readdir, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { PACKAGES, toConfiguration } from "./ceph-setup.ts";
+import { findFreePort } from "../test/support/free-port.ts";
+import { endProcess } from "./end-process.ts";
 
 /**
  * A real S3 server for tests: the RADOS gateway of Ceph, in memory, from Debian's packages. They are unpacked into a
@@ -23,7 +24,6 @@ export interface CephRgw extends AsyncDisposable {
 }
 
 const START_TIMEOUT_MS = 60_000;
-const STOP_TIMEOUT_MS = 5000;
 const TRIPLETS: Readonly<Record<string, string>> = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" };
 const run = promisify(execFile);
 
@@ -32,7 +32,7 @@ export async function startCephRgw(): Promise<CephRgw> {
   const folder = await mkdtemp(join(tmpdir(), "ceph-rgw-"));
   const processes: ChildProcess[] = [];
   const stop = async (): Promise<void> => {
-    for (const child of processes.toReversed()) await end(child);
+    for (const child of processes.toReversed()) await endProcess(child);
     await rm(folder, { recursive: true, force: true });
   };
   try {
@@ -110,16 +110,6 @@ async function unpackPackages(): Promise<string> {
   return unpacked;
 }
 
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (typeof address !== "object" || address === null) throw new Error("Cannot find a free port");
-  return address.port;
-}
-
 async function waitForAnswer(url: string, child: ChildProcess): Promise<void> {
   const signal = AbortSignal.timeout(START_TIMEOUT_MS);
   for (;;) {
@@ -129,13 +119,4 @@ async function waitForAnswer(url: string, child: ChildProcess): Promise<void> {
     if (answer?.ok === true) return;
     await sleep(100, undefined, { signal });
   }
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
-  await ended;
-  clearTimeout(timer);
 }

@@ -1,27 +1,53 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { startCephRgw } from "./ceph-rgw.ts";
+import { startOpenStackSwift } from "./openstack-swift.ts";
 
-/** Runs the tests that need a real S3 server against Ceph's gateway. Fails, with the reason, where it cannot run. */
-async function main(): Promise<void> {
-  console.log("Starting Ceph's S3 gateway; the first time, 57 MB of Debian packages are downloaded");
-  await using gateway = await startCephRgw();
-  console.log(`Ceph's S3 gateway answers at ${gateway.url}`);
-  const child = spawn(
-    process.execPath,
-    ["--test", "--test-reporter=spec", "test/s3-real-server.ts", "test/storage-history.test.ts"],
-    {
-      stdio: "inherit",
-      env: {
-        ...process.env,
-        S3_TEST_ENDPOINT_URL: gateway.url,
-        S3_TEST_ACCESS_KEY_ID: gateway.accessKeyId,
-        S3_TEST_SECRET_ACCESS_KEY: gateway.secretAccessKey,
-      },
+/** A server of S3 that was started for the tests. */
+interface S3Server extends AsyncDisposable {
+  readonly url: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+interface ServerKind {
+  readonly name: string;
+  readonly start: () => Promise<S3Server>;
+  readonly tests: readonly string[];
+}
+
+const KINDS: Readonly<Record<string, ServerKind>> = {
+  ceph: {
+    name: "Ceph's S3 gateway (the first time, 57 MB of Debian packages are downloaded)",
+    start: startCephRgw,
+    tests: ["test/s3-real-server.ts", "test/storage-history.test.ts"],
+  },
+  swift: {
+    name: "OpenStack Swift (the first time, 5 MB of Debian packages are installed)",
+    start: startOpenStackSwift,
+    tests: ["test/s3-real-server.ts"],
+  },
+};
+
+/** Runs the tests that need a real S3 server. Fails, with the reason, where it cannot run. */
+async function main(which: string): Promise<void> {
+  const kind = KINDS[which];
+  if (kind === undefined) throw new Error(`"${which}" is no server: ${Object.keys(KINDS).join(" or ")}`);
+  console.log(`Starting ${kind.name}`);
+  await using server = await kind.start();
+  console.log(`It answers at ${server.url}`);
+  const child = spawn(process.execPath, ["--test", "--test-reporter=spec", ...kind.tests], {
+    stdio: "inherit",
+    env: {
+      ...process.env,
+      S3_TEST_SERVER: which,
+      S3_TEST_ENDPOINT_URL: server.url,
+      S3_TEST_ACCESS_KEY_ID: server.accessKeyId,
+      S3_TEST_SECRET_ACCESS_KEY: server.secretAccessKey,
     },
-  );
+  });
   const [status] = await once(child, "exit");
   process.exitCode = status === 0 ? 0 : 1;
 }
 
-await main();
+await main(process.argv[2] ?? "ceph");

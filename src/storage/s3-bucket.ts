@@ -86,6 +86,8 @@ export interface BucketOptions extends S3ClientOptions {
 const MAX_PRESIGNED_SECONDS = 604_800;
 /** As many keys as one DeleteObjects takes, and as one listing gives. */
 export const MAX_KEYS = 1000;
+/** A server that does not delete even as many in time is out of order, not slow. */
+const FEWEST_KEYS = 50;
 /** The SDK repeats a request, but not the reading of a body that breaks off. */
 const BODY_ATTEMPTS = 3;
 
@@ -97,6 +99,8 @@ export class S3Bucket {
   #loaded: Promise<LoadedS3> | undefined;
   /** False once the server said that it does not know If-None-Match. */
   #isConditional = true;
+  /** Fewer once the server was too slow for as many: some delete them one after the other. */
+  #keysPerDeletion = MAX_KEYS;
 
   constructor(options: BucketOptions) {
     this.#options = options;
@@ -158,7 +162,9 @@ export class S3Bucket {
     return this.#run(call, async ({ sdk, client }, abortSignal) => {
       const source = [bucket, ...fromKey.split("/")].map(encodeURIComponent).join("/");
       const command = new sdk.CopyObjectCommand({ Bucket: bucket, Key: toKey, CopySource: source });
-      return (await orUndefined(client.send(command, { abortSignal }), "NoSuchKey", "NotFound")) !== undefined;
+      // Swift says of a missing source that the bucket is missing.
+      const missing = ["NoSuchKey", "NotFound", "NoSuchBucket"];
+      return (await orUndefined(client.send(command, { abortSignal }), ...missing)) !== undefined;
     });
   }
 
@@ -250,13 +256,28 @@ export class S3Bucket {
     });
   }
 
-  /** Deletes up to `MAX_KEYS` objects in one request and gives the keys that could not be, with the reason. */
+  /** Deletes objects, `MAX_KEYS` in one request, and gives the keys that could not be, with the reason. */
   async deleteAll(keys: readonly string[], call: BucketCall): Promise<ReadonlyMap<string, string>> {
+    const failed = new Map<string, string>();
+    for (let start = 0; start < keys.length;) {
+      const some = keys.slice(start, start + this.#keysPerDeletion);
+      try {
+        for (const [key, reason] of await this.#deleteSome(some, call)) failed.set(key, reason);
+        start += some.length;
+      } catch (error) {
+        if (!isTimeout(error) || some.length <= FEWEST_KEYS) throw error;
+        this.#keysPerDeletion = Math.max(FEWEST_KEYS, Math.floor(some.length / 4));
+      }
+    }
+    return failed;
+  }
+
+  async #deleteSome(keys: readonly string[], call: BucketCall): Promise<readonly (readonly [string, string])[]> {
     return this.#run(call, async ({ sdk, client }, abortSignal) => {
       const Objects = keys.map((key) => ({ Key: key }));
       const command = new sdk.DeleteObjectsCommand({ Bucket: this.#options.bucket, Delete: { Objects, Quiet: true } });
       const response = await client.send(command, { abortSignal });
-      return new Map((response.Errors ?? []).map(({ Key: key = "", Code: code = "Unknown" }) => [key, code]));
+      return (response.Errors ?? []).map(({ Key: key = "", Code: code = "Unknown" }) => [key, code] as const);
     });
   }
 
@@ -376,6 +397,10 @@ async function orUndefined<Result>(answer: Promise<Result>, ...names: readonly s
     if (names.includes(toS3Failure(error).name)) return undefined;
     throw error;
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof StorageError && error.code === "storage_timeout";
 }
 
 function decodeKey(key: string): string {

@@ -23,6 +23,19 @@ describe("S3Storage and servers that know less", () => {
     await save(2 * HOUR_MS);
     assert.equal(await storage.cleanupExpiredImages(3600), 1);
   });
+
+  it("asks for fewer deletions at once where as many take too long, from then on", async (t) => {
+    const { server, save } = await openS3Storage(t);
+    await using cleaner = createS3Storage(server, { timeoutSeconds: 3 });
+    for (const hangs of [2, 0]) {
+      await Promise.all(Array.from({ length: 120 }, async () => save(2 * HOUR_MS)));
+      server.operations.length = 0;
+      if (hangs > 0) server.failNext({ kind: "hang" }, { operation: "DeleteObjects", times: hangs });
+      assert.equal(await cleaner.cleanupExpiredImages(3600), 120);
+      const deletions = server.operations.filter((operation) => operation === "DeleteObjects");
+      assert.equal(deletions.length, hangs + 3);
+    }
+  });
 });
 
 // Proves: STORAGE-15

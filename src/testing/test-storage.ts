@@ -31,6 +31,11 @@ export interface TestStorageOptions {
    * deletion is idempotent and tells nothing, such as S3, cannot promise this.
    */
   readonly countsDeletesExactly?: boolean;
+  /**
+   * True (the default) when of several saves under one id at the same moment exactly one is kept. Servers without
+   * conditional writes, such as OpenStack Swift, cannot promise this.
+   */
+  readonly savesExclusively?: boolean;
   /** True when the storage holds itself to the `limits` of its factory; default false. */
   readonly holdsLimits?: boolean;
 }
@@ -46,6 +51,7 @@ export interface OpenedStorage {
 /** What a group of tests gets. */
 export interface StorageSuite {
   readonly countsDeletesExactly: boolean;
+  readonly savesExclusively: boolean;
   readonly holdsLimits: boolean;
   readonly openStorage: (test: TestContext, limits?: StorageLimits) => Promise<OpenedStorage>;
 }
@@ -71,8 +77,8 @@ export function testStorage(name: string, createStorage: CreateStorage, options:
     opened.push(storage);
     return { storage, clock, createIdOfAge: (ageMs) => createImageId(clock.nowMs() - ageMs) };
   };
-  const { countsDeletesExactly = true, holdsLimits = false } = options;
-  const suite = { countsDeletesExactly, holdsLimits, openStorage };
+  const { countsDeletesExactly = true, savesExclusively = true, holdsLimits = false } = options;
+  const suite = { countsDeletesExactly, savesExclusively, holdsLimits, openStorage };
   describe(name, () => {
     testSaving(suite);
     testReading(suite);
