@@ -40,6 +40,8 @@ export interface CommandOptions {
   readonly home: string;
   readonly settings?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** A program and its words that run the command. Default: nothing stands before it. */
+  readonly runner?: readonly [string, ...string[]];
 }
 
 /** Runs the command to its end, with an empty standard input. */
@@ -52,7 +54,9 @@ export async function runCommand(args: readonly string[], options: CommandOption
 }
 
 export function startCommand(args: readonly string[], options: CommandOptions): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [COMMAND, ...args], {
+  const own = [process.execPath, COMMAND, ...args] as const;
+  const [program, ...words] = options.runner === undefined ? own : [...options.runner, ...own];
+  return spawn(program, words, {
     cwd: options.cwd ?? options.home,
     env: freshEnvironment(options.home, options.settings),
   });
