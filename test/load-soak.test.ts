@@ -21,11 +21,14 @@ const EMPTY_WITHIN_MS = 60_000;
 /** Memory settles while the first pictures have not yet expired, and a little longer. */
 const WARM_UP_PART = 0.4;
 const MAX_GROWTH_BYTES = 24 * 1024 * 1024;
+const MAX_LEAK_BYTES = 4 * 1024 * 1024;
 const MAX_MORE_DESCRIPTORS = 5;
 
 interface Sample {
   readonly atMs: number;
   readonly memoryBytes: number;
+  /** What lives on V8's heap, and garbage that was not collected yet. */
+  readonly heapBytes: number;
   readonly descriptors: number;
   readonly diskBytes: number;
 }
@@ -61,13 +64,17 @@ test(`${DURATION_MS / 1000} s at half load, pictures kept ${TTL_SECONDS} s: memo
     drawn++;
   };
   const watch = setInterval(() => {
+    void readHeapBytes(server.url).then(sample, (error: unknown) => failures.push(error));
+  }, SAMPLE_MS).unref();
+  const sample = (heapBytes: number): void => {
     samples.push({
       atMs: elapsedMs(),
+      heapBytes,
       memoryBytes: readResidentBytes(server.child.pid),
       descriptors: countDescriptors(server.child.pid),
       diskBytes: measureFolderBytes(pictures),
     });
-  }, SAMPLE_MS).unref();
+  };
   for (let seed = 0; elapsedMs() < DURATION_MS; seed++) {
     const call = draw(seed)
       .catch((error: unknown) => void failures.push(error))
@@ -84,14 +91,15 @@ test(`${DURATION_MS / 1000} s at half load, pictures kept ${TTL_SECONDS} s: memo
   const half = Math.floor(settled.length / 2);
   const [first, second] = [settled.slice(0, half), settled.slice(half)];
   const growth = mean(second, "memoryBytes") - mean(first, "memoryBytes");
-  const descriptors = settled.map((sample) => sample.descriptors);
-  const moreDescriptors = Math.max(...descriptors) - Math.min(...descriptors);
+  // Just after a collection there is hardly any garbage: the least that was seen is about what lives.
+  const leastHeap = (part: readonly Sample[]): number => Math.min(...part.map(({ heapBytes }) => heapBytes));
+  const moreDescriptors = mean(second, "descriptors") - mean(first, "descriptors");
   const disk = Math.max(...settled.map(({ diskBytes }) => diskBytes));
   // What is drawn in the time to live and until the next pass of cleanup; records are small.
   const perSecond = drawnBytes / (DURATION_MS / 1000);
   const allowedDisk = 1.2 * perSecond * (TTL_SECONDS + CLEANUP_SECONDS) + 65_536;
   report(
-    `soak of ${Math.round(DURATION_MS / 1000)} s: ${drawn} pictures drawn, ${runtime.posts.length} POSTs; resident memory ${toMib(mean(first, "memoryBytes"))} -> ${toMib(mean(second, "memoryBytes"))} MiB, descriptors ${Math.min(...descriptors)} to ${Math.max(...descriptors)}, disk at most ${toMib(disk)} MiB of ${toMib(drawnBytes)} MiB written`,
+    `soak of ${Math.round(DURATION_MS / 1000)} s: ${drawn} pictures drawn, ${runtime.posts.length} POSTs; resident memory ${toMib(mean(first, "memoryBytes"))} -> ${toMib(mean(second, "memoryBytes"))} MiB, of which lives ${toMib(leastHeap(first))} -> ${toMib(leastHeap(second))} MiB, descriptors ${mean(first, "descriptors").toFixed(1)} -> ${mean(second, "descriptors").toFixed(1)}, disk at most ${toMib(disk)} MiB of ${toMib(drawnBytes)} MiB written`,
   );
   assert.deepEqual(failures, []);
   assert.equal(runtime.posts.length, drawn);
@@ -99,7 +107,8 @@ test(`${DURATION_MS / 1000} s at half load, pictures kept ${TTL_SECONDS} s: memo
   if (IS_PROOF) {
     assert.ok(drawn > (DURATION_MS / EVERY_MS) * 0.5, `${drawn} pictures`);
     assert.ok(growth < MAX_GROWTH_BYTES, `${growth} bytes more`);
-    assert.ok(moreDescriptors <= MAX_MORE_DESCRIPTORS, descriptors.join(" "));
+    assert.ok(leastHeap(second) - leastHeap(first) < MAX_LEAK_BYTES, "more lives on the heap");
+    assert.ok(moreDescriptors <= MAX_MORE_DESCRIPTORS, `${moreDescriptors} descriptors more`);
     assert.ok(disk <= allowedDisk, `${disk} bytes, allowed ${allowedDisk}`);
   }
   const endsAtMs = performance.now() + TTL_SECONDS * 1000 + EMPTY_WITHIN_MS;
@@ -111,8 +120,13 @@ test(`${DURATION_MS / 1000} s at half load, pictures kept ${TTL_SECONDS} s: memo
   );
 });
 
-function mean(samples: readonly Sample[], member: "memoryBytes"): number {
+function mean(samples: readonly Sample[], member: "memoryBytes" | "descriptors"): number {
   return samples.reduce((sum, sample) => sum + sample[member], 0) / Math.max(1, samples.length);
+}
+
+async function readHeapBytes(url: string): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^nodejs_heap_size_used_bytes (\S+)$/m.exec(metrics)?.[1]);
 }
 
 function toMib(bytes: number): string {
