@@ -87,6 +87,7 @@ test("a second signal ends a container's first process at once", { skip: SKIP },
   const client = await connectMcpHttp(new URL(`${server.url}/mcp`), "modern");
   const given = new AbortController();
   const call = client.callTool({ name: "generate_image", arguments: { prompt: "x" } }, { signal: given.signal });
+  const failed = assert.rejects(call);
   await runtime.waitForRequests("POST");
   const ended = once(server.child, "exit");
   const pid = toServerPid(server, true);
@@ -95,7 +96,7 @@ test("a second signal ends a container's first process at once", { skip: SKIP },
   process.kill(pid, "SIGTERM");
   assert.deepEqual(await ended, [143, null]);
   given.abort();
-  await assert.rejects(call);
+  await failed;
   await client.close();
 });
 
