@@ -170,6 +170,21 @@ for (const { name, create } of STORAGES) {
         assert.deepEqual(parseJson(await server.get("/images/")), []);
       }));
 
+    test("POST and DELETE /images/{id}/keep keep a picture from expiring and release it, also one in memory", async () =>
+      withServer(async (server) => {
+        const id = await server.save();
+        assert.equal((await server.get(`/images/${id}`)).status, 200);
+        const kept = parseJson(await server.call("POST", `/images/${id}/keep`));
+        assert.partialDeepStrictEqual(kept, { image_id: id, kept: true, expires_at: null });
+        await server.clock.advance(3_600_001);
+        assert.equal((await server.get(`/images/${id}`)).status, 200);
+        const released = parseJson(await server.call("DELETE", `/images/${id}/keep`));
+        assert.partialDeepStrictEqual(released, { image_id: id, expires_at: "2026-01-01T01:00:00.000Z" });
+        assertError(await server.get(`/images/${id}`), 404, "image_not_found");
+        assertError(await server.call("POST", `/images/${id}/keep`), 404, "image_not_found");
+        assertError(await server.call("DELETE", "/images/nothing/keep"), 404, "image_not_found");
+      }));
+
     // Proves: HTTP-15
     test("an expired picture is 404 and not listed before any cleanup, though it was in memory", async () =>
       withServer(async (server) => {
@@ -259,12 +274,14 @@ test("GET /images/ refuses what is no limit, prefix or cursor, and names field, 
 });
 
 // Proves: HTTP-6, HTTP-7
-test("deleting and cleaning up are for clients on this machine, not for those behind a proxy on it", async () => {
+test("deleting, keeping and cleaning up are for clients on this machine, not for those behind a proxy on it", async () => {
   await using server = await startServer();
   const id = await server.save();
   for (const name of ["x-forwarded-for", "forwarded", "x-real-ip", "via"]) {
     const headers = { [name]: "127.0.0.1" };
     assertError(await server.call("DELETE", `/images/${id}`, headers), 403, "forbidden");
+    assertError(await server.call("POST", `/images/${id}/keep`, headers), 403, "forbidden");
+    assertError(await server.call("DELETE", `/images/${id}/keep`, headers), 403, "forbidden");
     assertError(await server.call("POST", "/images/cleanup", headers), 403, "forbidden");
     assert.equal((await server.get(`/images/${id}`, headers)).status, 200);
   }
@@ -440,6 +457,7 @@ test("an address that nobody knows is 404 and a method that a route has not is 4
     ["PUT", `/images/${UNKNOWN}`, "GET, HEAD, DELETE, OPTIONS"],
     ["PUT", "/images/", "GET, HEAD, POST, OPTIONS"],
     ["GET", "/images/cleanup", "POST, OPTIONS"],
+    ["GET", `/images/${UNKNOWN}/keep`, "POST, DELETE, OPTIONS"],
     ["DELETE", "/health", "GET, HEAD, OPTIONS"],
     ["PUT", "/mcp", "POST, GET, DELETE, OPTIONS"],
     ["HEAD", "/mcp", "POST, GET, DELETE, OPTIONS"],

@@ -67,6 +67,8 @@ test(`${OPERATIONS} operations of three people through tools, routes, doors and 
     get_image: async (who, id) => toCall(await callTool(who, "get_image", { image_id: id })),
     view_image: async (who, id) => toCall(await callTool(who, "view_image", { image_id: id })),
     "POST variations": async (who, id) => toLook(await postAs(who, `/images/${id}/variations`, { count: 99 })),
+    "POST keep": async (who, id) => toLook(await fetchAs(who, `/images/${id}/keep`, { method: "POST" })),
+    "DELETE keep": async (who, id) => toLook(await fetchAs(who, `/images/${id}/keep`, { method: "DELETE" })),
     keep_image: async (who, id) => toCall(await callTool(who, "keep_image", { image_id: id })),
   };
   const lists: Readonly<Record<string, (who: Name) => Promise<string>>> = {

@@ -99,6 +99,15 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
     hasThumbnails: async () => converter.isAvailable(),
     mayChange: (exchange) => !policy.isOpen || exchange.isFromThisMachine,
   });
+  const keepImage = async ({ exchange, imageId }: RouteRequest, keep: boolean): Promise<Answer> => {
+    requireOperator(exchange);
+    const id = requireKnownForm(imageId);
+    const metadata = await images.for(exchange.caller).keepImage(id, keep);
+    // What is in memory expires when it did before.
+    cache.forget(id);
+    if (metadata === undefined) throw notFound();
+    return toJsonAnswer(metadata);
+  };
   const jobs = new JobRoutes({ images, state, clock, baseUrl });
   return {
     ...createDoorHandlers(images, modelName),
@@ -135,6 +144,8 @@ export function createRouteHandlers(options: RouteHandlersOptions): Record<Answe
       if (!isDeleted) throw notFound();
       return toJsonAnswer({ message: "Image deleted", image_id: id, deleted: true });
     },
+    keepImage: async (request) => keepImage(request, true),
+    releaseImage: async (request) => keepImage(request, false),
     cleanupImages: async ({ exchange }) => {
       requireOperator(exchange);
       const deletedCount = await images.cleanupExpired();

@@ -250,6 +250,26 @@ export const ROUTES = {
     },
     errors: ["forbidden", "image_not_found"],
   },
+  keepImage: {
+    method: "POST",
+    path: "/images/{image_id}/keep",
+    summary:
+      "Keeps a picture from expiring: for its owner or an admin; without authentication for clients on this machine only.",
+    tag: "Pictures",
+    access: "images:delete",
+    success: { status: 200, description: "It is kept", contentTypes: JSON_ONLY, schema: imageMetadataSchema },
+    errors: ["forbidden", "image_not_found"],
+  },
+  releaseImage: {
+    method: "DELETE",
+    path: "/images/{image_id}/keep",
+    summary:
+      "Lets the time of a kept picture count again; it may be over. Without authentication for clients on this machine only.",
+    tag: "Pictures",
+    access: "images:delete",
+    success: { status: 200, description: "It is no longer kept", contentTypes: JSON_ONLY, schema: imageMetadataSchema },
+    errors: ["forbidden", "image_not_found"],
+  },
   cleanupImages: {
     method: "POST",
     path: "/images/cleanup",

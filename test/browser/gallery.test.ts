@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { KServeError } from "../../src/core/errors.ts";
+import { createImageId } from "../../src/core/image-id.ts";
 import { SteppedGenerator } from "../../src/testing/image-service-bench.ts";
 import { MockStorage } from "../../src/testing/mock-storage.ts";
 import { startServer, type TestServer, type TestServerOptions } from "../http-support.ts";
@@ -19,11 +20,12 @@ const HOSTILE = `"><img src=x onerror="document.title='owned'"><script>document.
 async function startGallery(
   pictures: readonly StoredPicture[],
   options: TestServerOptions = {},
-): Promise<TestServer & { ids: string[]; url: string }> {
+): Promise<TestServer & { ids: string[]; url: string; keep: (imageId: string) => Promise<void> }> {
   const storage = new MockStorage();
   const server = await startServer({ storage, ttlSeconds: undefined, ...options });
   const ids = await storePictures(storage, pictures);
-  return Object.assign(server, { ids, url: `http://127.0.0.1:${server.port}` });
+  const keep = async (imageId: string): Promise<void> => assert.equal(await storage.keepImage(imageId, true), true);
+  return Object.assign(server, { ids, keep, url: `http://127.0.0.1:${server.port}` });
 }
 
 const many = (count: number): StoredPicture[] =>
@@ -235,25 +237,94 @@ test("a visitor through a proxy sees nothing that draws or deletes", async () =>
   const { page } = watched;
   await page.goto(`${server.url}/gallery/${server.ids[0]}`);
   assert.equal(await page.locator("#download").isVisible(), true);
-  assert.equal(await page.locator("#delete, #vary, dialog").count(), 0);
+  assert.equal(await page.locator("#keep, #delete, #vary, dialog").count(), 0);
   await page.goto(server.url);
   assert.equal(await page.locator("#composer").count(), 0);
 });
 
-test("the filter shows pictures of one shape, and says when there is none", async () => {
+test("the filters show pictures of one shape, kept ones, those of one model and recent ones, and say when there are none", async () => {
+  const old = createImageId(Date.now() - 3 * 24 * 60 * 60 * 1000);
   await using server = await startGallery([
-    { width: 96, height: 64 },
-    { width: 64, height: 64 },
+    { width: 96, height: 64, metadata: { model_name: "one" } },
+    { width: 64, height: 64, metadata: { model_name: "another" } },
+    { width: 64, height: 64, metadata: { model_name: "one" }, imageId: old },
   ]);
+  await server.keep(old);
   await using watched = await openPage(browser);
   const { page, faults } = watched;
   await page.goto(server.url);
+  const shown = page.locator("#pictures > li:visible");
+  const none = page.getByText("No picture here is like that");
   await page.getByLabel("Wide", { exact: true }).check();
-  assert.equal(await page.locator("#pictures > li:visible").count(), 1);
+  assert.equal(await shown.count(), 1);
   await page.getByLabel("Tall", { exact: true }).check();
-  await page.getByText("No picture here has this shape").waitFor();
+  await none.waitFor();
   await page.getByLabel("All", { exact: true }).check();
-  assert.equal(await page.locator("#pictures > li:visible").count(), 2);
+  assert.equal(await shown.count(), 3);
+  await page.getByLabel("Model", { exact: true }).selectOption("one");
+  assert.equal(await shown.count(), 2);
+  await page.getByLabel("Made").selectOption("Last 24 hours");
+  assert.equal(await shown.count(), 1);
+  await page.getByLabel("Made").selectOption("Any time");
+  await page.getByLabel("Model", { exact: true }).selectOption("Any model");
+  await page.locator("#pictures a").first().focus();
+  await page.keyboard.press("k");
+  assert.equal(await page.getByLabel("Kept").isChecked(), true);
+  assert.deepEqual(await shown.evaluateAll((tiles) => tiles.map((tile) => tile.getAttribute("data-id"))), [old]);
+  assert.deepEqual(await findBarriers(page), []);
+  await page.getByLabel("Made").selectOption("Last 24 hours");
+  await none.waitFor();
+  assert.deepEqual(faults, []);
+});
+
+test("a filter fetches older pictures until some fit, and not those that are too old to", async () => {
+  await using server = await startGallery(many(130));
+  await using watched = await openPage(browser);
+  const { page } = watched;
+  await page.goto(server.url);
+  await page.getByLabel("Kept").check();
+  await page.getByText("No picture here is like that").waitFor();
+  assert.equal(await page.locator("#more a").count(), 0);
+  await server.keep(server.ids[0] ?? "");
+  await page.reload();
+  await page.getByLabel("Kept").check();
+  await page.locator(`#pictures > [data-id="${server.ids[0]}"]:visible`).waitFor();
+});
+
+test("a picture is kept from expiring and released again, by a button or its key", async () => {
+  await using server = await startGallery(many(1), { ttlSeconds: 3600 });
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(`${server.url}/gallery/${server.ids[0]}`);
+  const keep = page.getByRole("button", { name: "Keep", exact: true });
+  await page.locator("#until time").waitFor();
+  await keep.click();
+  await page.locator("#until", { hasText: "it is deleted" }).waitFor();
+  assert.equal(await keep.getAttribute("aria-pressed"), "true");
+  assert.deepEqual(await findBarriers(page), []);
+  await page.reload();
+  assert.equal(await keep.getAttribute("aria-pressed"), "true");
+  await page.keyboard.press("k");
+  await page.locator("#until time").waitFor();
+  assert.equal(await keep.getAttribute("aria-pressed"), "false");
+  assert.deepEqual(faults, []);
+});
+
+test("a job is cancelled at its place, and gone from the server", async () => {
+  const generator = new SteppedGenerator();
+  const gate = Promise.withResolvers<void>();
+  generator.gate = gate.promise;
+  await using server = await startGallery(many(1), { generator });
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  await page.goto(server.url);
+  await page.locator("#prompt").fill("a cat");
+  await page.locator("#prompt").press("Enter");
+  await page.getByRole("button", { name: "Cancel a cat" }).click();
+  await page.locator(".job").waitFor({ state: "detached" });
+  assert.deepEqual(JSON.parse((await server.get("/jobs")).body.toString()), []);
+  gate.resolve();
+  assert.equal(await page.locator("#pictures > [data-id]").count(), 1);
   assert.deepEqual(faults, []);
 });
 

@@ -60,13 +60,15 @@ export interface StoredPicture {
   readonly width?: number;
   readonly height?: number;
   readonly metadata?: JsonObject;
+  /** Default: one for each second before now. */
+  readonly imageId?: string;
 }
 
 /** Stores one gradient for each entry, the first entry the oldest, and gives the ids in that order. */
 export async function storePictures(storage: MockStorage, pictures: readonly StoredPicture[]): Promise<string[]> {
   const ids: string[] = [];
-  for (const [index, { width = 96, height = 64, metadata = {} }] of pictures.entries()) {
-    const imageId = createImageId(Date.now() - (pictures.length - index) * 1000);
+  for (const [index, { width = 96, height = 64, metadata = {}, imageId: givenId }] of pictures.entries()) {
+    const imageId = givenId ?? createImageId(Date.now() - (pictures.length - index) * 1000);
     await storage.saveImage(encodePng({ width, height, rgb: drawGradient(width, height, index) }), imageId, {
       prompt: `picture ${index}`,
       seed: index,

@@ -1,20 +1,22 @@
 import { startComposer } from "./compose.js";
+import { startFilters } from "./filters.js";
 import { watchJobs } from "./jobs.js";
 import { base, element, isForPage, localiseTimes, rememberOrder } from "./shared.js";
 
 const pictures = element("pictures", HTMLOListElement);
 const more = element("more", HTMLElement);
-const none = element("none", HTMLElement);
 
 /** How far below the screen the next page is fetched. */
 const AHEAD = "1500px";
 
 let isLoading = false;
+/** False when a filter wants none of the older pictures. */
+let wantsMore = true;
 
 /** Fetches the page behind the last one and appends its pictures. */
 async function loadMore() {
   const link = more.querySelector("a");
-  if (link === null || isLoading) return;
+  if (link === null || isLoading || !wantsMore) return;
   isLoading = true;
   link.textContent = "Loading…";
   try {
@@ -35,10 +37,7 @@ async function loadMore() {
   } finally {
     isLoading = false;
   }
-  checkFilter();
-  // Observing anew tells whether the end is still near.
-  observer.unobserve(more);
-  observer.observe(more);
+  showWanted();
 }
 
 /** @param {Document} page */
@@ -64,22 +63,13 @@ const observer = new IntersectionObserver(
 );
 observer.observe(more);
 
-const filters = document.getElementById("filters");
-if (filters !== null) {
-  filters.hidden = false;
-  filters.addEventListener("change", (event) => {
-    if (!(event.target instanceof HTMLInputElement)) return;
-    pictures.dataset["filter"] = event.target.value;
-    checkFilter();
-    observer.unobserve(more);
-    observer.observe(more);
-  });
-}
+const filters = startFilters(showWanted);
 
-function checkFilter() {
-  const shape = pictures.dataset["filter"] ?? "";
-  const isEmpty = shape !== "" && pictures.querySelector(`[data-shape="${shape}"]`) === null;
-  none.hidden = !isEmpty || more.querySelector("a") !== null;
+function showWanted() {
+  wantsMore = filters.apply();
+  // Observing anew tells whether the end is still near.
+  observer.unobserve(more);
+  observer.observe(more);
 }
 
 /** @returns {HTMLAnchorElement[]} */
@@ -157,9 +147,12 @@ async function addNewPictures() {
   if (first === null) pictures.append(...fresh);
   else first.before(...fresh);
   document.getElementById("empty")?.remove();
+  showWanted();
 }
 
 startComposer();
+// A browser that comes back to the page has kept what was chosen.
+showWanted();
 if (pictures.dataset["live"] === "yes") watchJobs(addNewPictures);
 
 // A thumbnail that is not to be had now, or no longer: the picture itself.

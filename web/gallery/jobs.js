@@ -1,4 +1,4 @@
-import { base, element } from "./shared.js";
+import { base, call, element, mayChange, say } from "./shared.js";
 
 /**
  * @typedef {{ image_id: string, status: "running" | "succeeded" | "failed", prompt: string, phase: string,
@@ -49,7 +49,7 @@ function forget(imageId) {
 }
 
 /** @param {Job} job */
-function createTile({ prompt, width = 1, height = 1 }) {
+function createTile({ image_id: imageId, prompt, width = 1, height = 1 }) {
   const tile = document.createElement("li");
   const ratio = Math.min(24, Math.max(5, Math.round((width / height) * 10)));
   tile.className = `tile job r${String(ratio).padStart(2, "0")}`;
@@ -61,7 +61,29 @@ function createTile({ prompt, width = 1, height = 1 }) {
   const progress = document.createElement("progress");
   progress.setAttribute("aria-label", `Progress of ${prompt}`);
   tile.append(text, state, progress);
+  if (mayChange) tile.append(createCancelButton(imageId, prompt));
   return tile;
+}
+
+/** @param {string} imageId @param {string} prompt */
+function createCancelButton(imageId, prompt) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet cancel";
+  button.textContent = "✕";
+  button.title = "Cancel";
+  button.setAttribute("aria-label", `Cancel ${prompt}`);
+  button.addEventListener("click", () => {
+    button.disabled = true;
+    call(`/images/${imageId}`, { method: "DELETE" }).then(
+      () => forget(imageId),
+      (/** @type {Error} */ failure) => {
+        button.disabled = false;
+        say(failure.message);
+      },
+    );
+  });
+  return button;
 }
 
 /** @param {HTMLLIElement} tile @param {Job} job */
@@ -72,6 +94,7 @@ function show(tile, job) {
   if (job.status === "failed") {
     tile.classList.add("failed");
     progress?.remove();
+    tile.querySelector(".cancel")?.remove();
     return;
   }
   if (progress === null) return;

@@ -1,4 +1,4 @@
-import { base, call, element, isForPage, recallOrder, rememberOrder, say, textOf } from "./shared.js";
+import { base, call, element, isForPage, localiseTimes, recallOrder, rememberOrder, say, textOf } from "./shared.js";
 
 const imageId = document.querySelector("main")?.dataset["id"] ?? "";
 const newer = element("newer", HTMLAnchorElement);
@@ -39,6 +39,30 @@ if (remove !== null) {
   remove.addEventListener("click", () => void askAndDelete());
 }
 
+const keep = document.getElementById("keep");
+if (keep !== null) {
+  keep.hidden = false;
+  const until = element("until", HTMLElement);
+  keep.addEventListener("click", () => {
+    const isKept = keep.getAttribute("aria-pressed") === "true";
+    call(`/images/${imageId}/keep`, { method: isKept ? "DELETE" : "POST" }).then(
+      (/** @type {{ expires_at: string | null }} */ { expires_at: expiresAt }) => {
+        keep.setAttribute("aria-pressed", String(!isKept));
+        say(isKept ? "It may expire again" : "It is kept now");
+        if (expiresAt === null) {
+          until.textContent = "it is deleted";
+          return;
+        }
+        const time = document.createElement("time");
+        time.dateTime = expiresAt;
+        until.replaceChildren(time);
+        localiseTimes(until);
+      },
+      (/** @type {Error} */ failure) => say(failure.message),
+    );
+  });
+}
+
 const vary = document.getElementById("vary");
 if (vary !== null) {
   const dialog = element("variations", HTMLDialogElement);
@@ -69,6 +93,7 @@ const KEYS = {
   c: "copy-prompt",
   u: "copy-url",
   d: "download",
+  k: "keep",
   v: "vary",
   Delete: "delete",
 };

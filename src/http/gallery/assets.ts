@@ -11,6 +11,7 @@ import type { Exchange } from "../exchange.ts";
 const CONTENT_TYPES = {
   "gallery.css": "text/css; charset=utf-8",
   "gallery.js": "text/javascript; charset=utf-8",
+  "filters.js": "text/javascript; charset=utf-8",
   "picture.js": "text/javascript; charset=utf-8",
   "compose.js": "text/javascript; charset=utf-8",
   "jobs.js": "text/javascript; charset=utf-8",

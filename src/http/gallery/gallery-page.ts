@@ -23,6 +23,13 @@ export interface GalleryPageOptions extends PageContext {
 const EAGER = 8;
 /** Below it a thumbnail saves next to nothing. */
 const MIN_THUMBNAIL_BYTES = 48 * 1024;
+/** Days back, and what a reader calls that. */
+const SINCE = [
+  ["", "Any time"],
+  ["1", "Last 24 hours"],
+  ["7", "Last 7 days"],
+  ["30", "Last 30 days"],
+] as const;
 /** Enough for a row on a sharp screen. */
 const THUMBNAIL_SIZE = 512;
 
@@ -57,7 +64,7 @@ export function toGalleryListPage(exchange: Exchange, options: GalleryPageOption
         ${views.map((view, index) => toTile(view, options, index < EAGER))}
       </ol>
       ${views.length === 0 && toEmptyState(options)}
-      <p class="none" id="none" hidden>No picture here has this shape.</p>
+      <p class="none" id="none" role="status" hidden>No picture here is like that.</p>
       <nav class="more" id="more" aria-label="Pages">
         ${nextQuery !== undefined && html`<a rel="next" href="${basePath}/?${nextQuery}">Older pictures</a>`}
       </nav>
@@ -70,14 +77,22 @@ export function toGalleryListPage(exchange: Exchange, options: GalleryPageOption
 }
 
 function toTile(view: PictureView, { basePath, hasThumbnails }: GalleryPageOptions, isEager: boolean): Html {
-  const { imageId, prompt, width, height, seed, sizeBytes } = view;
+  const { imageId, prompt, width, height, seed, sizeBytes, modelName, createdAt, isKept } = view;
   const isSmaller = hasThumbnails && sizeBytes > MIN_THUMBNAIL_BYTES;
   const source = `${basePath}/images/${imageId}${isSmaller ? `/thumbnail?size=${THUMBNAIL_SIZE}` : ""}`;
   const facts = [
     width !== undefined && height !== undefined && `${width} × ${height}`,
     seed !== undefined && `seed ${seed}`,
+    isKept && "kept",
   ].filter((fact) => fact !== false);
-  return html`<li class="tile ${toRatioClass(view)}" data-id="${imageId}" data-shape="${toShape(view)}">
+  return html`<li
+    class="tile ${toRatioClass(view)}"
+    data-id="${imageId}"
+    data-shape="${toShape(view)}"
+    data-created="${createdAt}"
+    data-model="${modelName ?? ""}"
+    ${isKept && html` data-kept`}
+  >
     <a href="${basePath}/gallery/${imageId}"
       ><img
         src="${source}"
@@ -99,6 +114,7 @@ function toRatioClass({ width, height }: PictureView): string {
   return `r${String(Math.min(24, Math.max(5, Math.round((width / height) * 10)))).padStart(2, "0")}`;
 }
 
+/** What to show of the pictures that are there. It needs its script: without it, it stays hidden. */
 function toFilters(): Html {
   const shapes = [
     ["", "All"],
@@ -113,10 +129,20 @@ function toFilters(): Html {
         ></label
       >`,
   );
-  return html`<fieldset class="filters" id="filters" hidden>
-    <legend class="hidden-text">Shape</legend>
-    ${shapes}
-  </fieldset>`;
+  const times = SINCE.map(([days, label]) => html`<option value="${days}">${label}</option>`);
+  return html`<form class="filters" id="filters" aria-label="Filters" autocomplete="off" hidden>
+    <fieldset class="choices">
+      <legend class="hidden-text">Shape</legend>
+      ${shapes}
+    </fieldset>
+    <label class="choices"><input type="checkbox" name="kept" id="kept" /><span>Kept</span></label>
+    <select name="since" aria-label="Made">
+      ${times}
+    </select>
+    <select name="model" aria-label="Model" id="model" hidden>
+      <option value="">Any model</option>
+    </select>
+  </form>`;
 }
 
 function toEmptyState({ isFirst, mayChange, text, nextQuery }: GalleryPageOptions): Html {

@@ -17,7 +17,7 @@ const MAX_TITLE = 80;
 export function toPicturePage(exchange: Exchange, options: PicturePageOptions): Answer {
   const { serviceName, basePath, mayChange, metadata, olderId } = options;
   const view = toPictureView(metadata);
-  const { imageId, prompt, width, height, negativePrompt, warnings } = view;
+  const { imageId, prompt, width, height, negativePrompt, warnings, isKept, expiresAt } = view;
   const source = `${basePath}/images/${imageId}`;
   const body = html`<header class="bar">
       <a class="brand" href="${basePath}/"
@@ -74,6 +74,7 @@ export function toPicturePage(exchange: Exchange, options: PicturePageOptions): 
           <button type="button" data-copy="${metadata.url}" data-copied="URL copied" id="copy-url" hidden>
             Copy URL
           </button>
+          ${mayChange && (isKept || expiresAt !== undefined) && toKeepButton(isKept)}
           ${mayChange && html`<button type="button" class="danger" id="delete" hidden>Delete</button>`}
         </div>
         ${toFacts(view)}
@@ -86,6 +87,11 @@ export function toPicturePage(exchange: Exchange, options: PicturePageOptions): 
     </main>
     ${mayChange && toDialogs(view)}`;
   return toGalleryPage(exchange, options, { title: toTitle(view), script: "picture.js", body });
+}
+
+/** Nothing is to be kept where nothing expires. */
+function toKeepButton(isKept: boolean): Html {
+  return html`<button type="button" id="keep" aria-pressed="${isKept ? "true" : "false"}" hidden>Keep</button>`;
 }
 
 function toDialogs({ prompt }: PictureView): Html {
@@ -147,7 +153,7 @@ function toFacts(view: PictureView): Html {
       queueWaitSeconds === undefined || queueWaitSeconds < 0.1 ? undefined : `${queueWaitSeconds.toFixed(1)} s`,
     ],
     ["Made", toTime(createdAt)],
-    ["Kept until", expiresAt === undefined ? "it is deleted" : toTime(expiresAt)],
+    ["Kept until", html`<span id="until">${expiresAt === undefined ? "it is deleted" : toTime(expiresAt)}</span>`],
     ["File", `${view.extension.toUpperCase()}, ${toSize(view.sizeBytes)}`],
   ];
   const rows = facts

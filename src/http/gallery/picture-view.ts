@@ -17,6 +17,7 @@ export interface PictureView {
   readonly modelName: string | undefined;
   readonly createdAt: string;
   readonly expiresAt: string | undefined;
+  readonly isKept: boolean;
   readonly sizeBytes: number;
   readonly generationSeconds: number | undefined;
   readonly queueWaitSeconds: number | undefined;
@@ -44,6 +45,7 @@ export function toPictureView(metadata: ImageMetadata): PictureView {
     modelName: text("model_name"),
     createdAt: metadata.created_at,
     expiresAt: metadata.expires_at ?? undefined,
+    isKept: metadata["kept"] === true,
     sizeBytes: metadata.size,
     generationSeconds: number("generation_seconds"),
     queueWaitSeconds: number("queue_wait_seconds"),
