@@ -22,7 +22,7 @@ export function toFigureTable(figures: readonly Figure[]): string {
     what,
     value,
     against,
-    `**${ratio.toFixed(2)}**`,
+    `**${formatRatio(ratio)}**`,
     formatGoal({ ratio, goal }),
   ]);
   return toLines([head, head.map(() => "---"), ...rows]);
@@ -56,8 +56,13 @@ function formatMicros(micros: number): string {
   return micros < 1000 ? `${micros.toPrecision(3)} µs` : `${(micros / 1000).toPrecision(3)} ms`;
 }
 
+/** A small one as one of so many. */
+function formatRatio(ratio: number): string {
+  return ratio < 0.05 ? `1/${Math.round(1 / ratio)}` : String(Number(ratio.toFixed(2)));
+}
+
 function formatGoal({ goal, ratio }: { readonly goal: number | undefined; readonly ratio: number }): string {
   if (goal === undefined) return "";
   const verdict = ratio <= goal ? "met" : ratio <= goal * SLACK ? "within the scatter" : "missed";
-  return `${Number(goal.toFixed(2))}: ${verdict}`;
+  return `${formatRatio(goal)}: ${verdict}`;
 }

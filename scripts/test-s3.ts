@@ -46,6 +46,8 @@ async function main(which: string): Promise<void> {
       S3_TEST_SECRET_ACCESS_KEY: server.secretAccessKey,
     },
   });
+  // Who ends this ends the tests, and after them the server.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill(signal));
   const [status] = await once(child, "exit");
   process.exitCode = status === 0 ? 0 : 1;
 }
