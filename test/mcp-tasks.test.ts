@@ -120,6 +120,46 @@ describe("Tasks", () => {
     }
   });
 
+  test("whose news somebody wants to hear who does not declare them are an error, other news are not", async () => {
+    await using server = await startLoadedServer({ MCP_TASKS: "true" });
+    const listen = async (declares: boolean, notifications: JsonObject): Promise<Response> => {
+      const extensions = declares ? { [EXTENSION]: {} } : {};
+      const _meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": { extensions },
+      };
+      return fetch(`${server.url}/mcp`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json, text/event-stream",
+          "mcp-protocol-version": "2026-07-28",
+          "mcp-method": "subscriptions/listen",
+        },
+        body: JSON.stringify({
+          jsonrpc: "2.0",
+          id: 7,
+          method: "subscriptions/listen",
+          params: { notifications, _meta },
+        }),
+      });
+    };
+    const refused = await listen(false, { taskIds: [UNKNOWN_ID] });
+    assert.equal(refused.status, 400);
+    const required = { requiredCapabilities: { extensions: { [EXTENSION]: {} } } };
+    const { id, error } = (await refused.json()) as JsonObject;
+    assert.equal(id, 7);
+    assert.partialDeepStrictEqual(error, { code: -32_021, data: required });
+    for (const [declares, notifications] of [
+      [true, { taskIds: [UNKNOWN_ID] }],
+      [false, { resourcesListChanged: true }],
+    ] as const) {
+      const stream = await listen(declares, notifications);
+      assert.deepEqual([stream.status, stream.headers.get("content-type")], [200, "text/event-stream"]);
+      await stream.body?.cancel();
+    }
+  });
+
   test("are off unless they are switched on", async () => {
     await using server = await open({ hasTasks: false });
     assert.equal((await draw(server.url))["resultType"], "complete");

@@ -10,7 +10,7 @@ import {
 import * as z from "zod";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { parseImageId } from "../core/image-id.ts";
-import { isJsonObject } from "../core/json.ts";
+import { isJsonObject, type JsonObject } from "../core/json.ts";
 import type { GenerateImageResponse } from "../images/image-job.ts";
 import type { PendingImage } from "../images/image-jobs.ts";
 import type { ImageMetadata, ImageService, ReadyImage } from "../images/image-service.ts";
@@ -89,9 +89,17 @@ export class ImageTasks implements McpFeature {
     });
   }
 
+  /** News of tasks are for those alone who declare them, even where nobody sends any. */
+  readonly objectTo = ({ method, params }: JsonObject): ProtocolError | undefined => {
+    if (method !== "subscriptions/listen" || !isJsonObject(params)) return undefined;
+    const { notifications, _meta: envelope } = params;
+    const asksForTasks = isJsonObject(notifications) && notifications["taskIds"] !== undefined;
+    return asksForTasks && !declaresTasks(envelope) ? missingTasks() : undefined;
+  };
+
   /** True when this very request says that its sender knows tasks. */
   isWanted(context: ServerContext, { era }: McpConnection): boolean {
-    return era === "modern" && declaresTasks(context);
+    return era === "modern" && declaresTasks(context.mcpReq.envelope);
   }
 
   /** The result of a call whose picture is being drawn; what clients read that take it for an ordinary one is there as well. */
@@ -158,14 +166,17 @@ function toEndMs({ created_at, queue_wait_seconds: waited, generation_seconds: d
   return Date.parse(created_at) + seconds * 1000;
 }
 
-function declaresTasks(context: ServerContext): boolean {
-  const envelope: Readonly<Record<string, unknown>> = context.mcpReq.envelope ?? {};
-  const capabilities = envelope[CLIENT_CAPABILITIES_META_KEY];
+/** Looks at what a request says of its sender. */
+function declaresTasks(envelope: unknown): boolean {
+  const capabilities = isJsonObject(envelope) ? envelope[CLIENT_CAPABILITIES_META_KEY] : undefined;
   const extensions = isJsonObject(capabilities) ? capabilities["extensions"] : undefined;
   return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION]);
 }
 
 function requireTasks(context: ServerContext): void {
-  if (declaresTasks(context)) return;
-  throw new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } });
+  if (!declaresTasks(context.mcpReq.envelope)) throw missingTasks();
+}
+
+function missingTasks(): ProtocolError {
+  return new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } });
 }

@@ -1,3 +1,4 @@
+import type { ProtocolError } from "@modelcontextprotocol/server";
 import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
 import { isJsonObject } from "../core/json.ts";
 
@@ -30,6 +31,11 @@ export function toProblemOfCode(errorCode: ErrorCode, options: JsonRpcProblemOpt
     ...options,
     data: { ...options.data, error: errorCode, retryable },
   });
+}
+
+/** The answer for an error of the protocol that the SDK would have sent. */
+export function toProblemOfProtocol({ code, message, data }: ProtocolError, body: unknown): Response {
+  return toJsonRpcProblem(400, code, message, { body, ...(isJsonObject(data) && { data }) });
 }
 
 function idOf(body: unknown): string | number | null {

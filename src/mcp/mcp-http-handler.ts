@@ -5,17 +5,18 @@ import {
   isLegacyRequest,
   type McpRequestContext,
   type McpServer,
+  type ProtocolError,
 } from "@modelcontextprotocol/server";
 import { toCaller, hasScope, UNNAMED, type Caller } from "../access/principal.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
-import { isJsonObject } from "../core/json.ts";
+import { isJsonObject, type JsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { Scope } from "../core/scope.ts";
 import { getLogger } from "../logging/logger.ts";
 import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
-import { toJsonRpcProblem, toProblemOfCode } from "./json-rpc-problem.ts";
+import { toJsonRpcProblem, toProblemOfCode, toProblemOfProtocol } from "./json-rpc-problem.ts";
 import { McpSessions } from "./mcp-sessions.ts";
-import type { McpConnection, McpContext, McpServerBuilder } from "./mcp-tool.ts";
+import type { McpConnection, McpContext, McpFeature, McpServerBuilder } from "./mcp-tool.ts";
 import { toServedCall } from "./served-call.ts";
 import { readJsonBody } from "./read-json-body.ts";
 import { sendWebResponse, toWebRequest } from "./web-exchange.ts";
@@ -32,6 +33,8 @@ export interface McpHttpHandlerOptions {
   readonly maxBodyBytes?: number;
   /** What a caller needs for a tool, by its name. */
   readonly toolScopes?: Readonly<Record<string, Scope>>;
+  /** What features have against messages of the newer era that no server sees. */
+  readonly objections?: readonly NonNullable<McpFeature["objectTo"]>[];
   /** Makes calls visible. Default: nothing is recorded. */
   readonly tracing?: Tracing;
   readonly clock?: Clock;
@@ -122,6 +125,14 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     random,
   });
 
+  const findObjection = (message: JsonObject): ProtocolError | undefined => {
+    for (const objectTo of options.objections ?? []) {
+      const error = objectTo(message);
+      if (error !== undefined) return error;
+    }
+    return undefined;
+  };
+
   const route = async ({ caller, challenge, mayManage }: McpExchange, request: Request, parsedBody: unknown) => {
     if (closing !== undefined && isCall(parsedBody)) {
       return { response: toProblemOfCode("shutting_down", { body: parsedBody, headers: { "retry-after": "5" } }) };
@@ -138,6 +149,8 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     if (mayManage) managers.add(request);
     if (tool !== undefined) calledTools.set(request, tool);
     if (await isLegacyRequest(request, parsedBody)) return sessions.handle(request, parsedBody, caller);
+    const objection = isJsonObject(parsedBody) ? findObjection(parsedBody) : undefined;
+    if (objection !== undefined) return { response: toProblemOfProtocol(objection, parsedBody) };
     const handler = slowTools.has(tool ?? "") ? streamed : quick;
     return { response: await handler.fetch(request, { parsedBody }) };
   };
