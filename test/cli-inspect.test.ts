@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import sharp from "sharp";
 import { encodePng } from "../src/core/png.ts";
-import { markPng } from "../src/images/mark-image.ts";
+import { markPicture, markPng } from "../src/images/mark-image.ts";
 import { runCommand, TemporaryFolder } from "./support/server-process.ts";
 
 const PLAIN = encodePng({ width: 64, height: 64, rgb: new Uint8Array(64 * 64 * 3) });
@@ -41,6 +42,17 @@ describe("mcp-image-server inspect", () => {
     const lines = (await runCommand(["inspect", file], { home: home.path })).stdout.split("\n");
     assert.ok(lines.includes("prompt: a blue circle"));
     assert.ok(lines.includes("seed: 9"));
+  });
+
+  test("prints it of a JPEG and of a WebP as well", async () => {
+    using home = new TemporaryFolder();
+    for (const format of ["jpeg", "webp"] as const) {
+      const file = join(home.path, `picture.${format}`);
+      const picture = await sharp(PLAIN).toFormat(format).toBuffer();
+      writeFileSync(file, markPicture(format, picture, { ...FACTS, prompt: "a blue circle" }));
+      const json = JSON.parse((await runCommand(["inspect", file, "--json"], { home: home.path })).stdout);
+      assert.partialDeepStrictEqual(json, { format, prompt: "a blue circle", seed: 9, software: "mcp-image-server" });
+    }
   });
 
   test("says what is wrong with a file, and when a picture does not tell its prompt", async () => {

@@ -400,7 +400,7 @@ export const SETTINGS_TABLE = {
   IMAGE_EMBED_PROMPT: {
     group: "Images",
     description:
-      "Whether the file of a PNG tells its prompts, beside seed, settings and origin, which it always tells.",
+      "Whether the file of a picture tells its prompts, beside seed, settings and origin, which it always tells.",
     kind: yesOrNo(),
     default: "true",
   },

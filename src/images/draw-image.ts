@@ -6,7 +6,7 @@ import type {
   GenerateImageRequest,
   ImageGenerator,
 } from "../kserve/generated-image.ts";
-import { markPng, type ImageMark } from "./mark-image.ts";
+import { markPicture, type ImageMark } from "./mark-image.ts";
 
 export interface DrawImageOptions extends GenerateImageOptions {
   readonly random?: Random;
@@ -16,7 +16,7 @@ export interface DrawImageOptions extends GenerateImageOptions {
 
 /** A picture ready to be stored, with what is known of its making. */
 export interface DrawnImage {
-  /** A PNG carries its parameters and its origin; other formats are as they came. */
+  /** Carries its parameters and its origin. */
   readonly imageData: Buffer;
   /** To be called when nobody reads `imageData` any more; without it the memory is the garbage collector's. */
   readonly release: () => void;
@@ -39,8 +39,7 @@ export async function drawImage(
 }
 
 function mark(image: GeneratedImage, embedsPrompt: boolean): Buffer {
-  if (image.format !== "png") return image.imageData;
-  const { imageData, memory, metadata } = image;
+  const { imageData, format, memory, metadata } = image;
   const facts: ImageMark = {
     prompt: embedsPrompt ? metadata.prompt : undefined,
     negativePrompt: metadata.negative_prompt,
@@ -51,7 +50,7 @@ function mark(image: GeneratedImage, embedsPrompt: boolean): Buffer {
     height: metadata.height,
     modelName: metadata.model_name,
   };
-  return markPng(imageData, facts, memory);
+  return markPicture(format, imageData, facts, memory);
 }
 
 /** The object without the keys whose value is `undefined`, for which JSON has no word. */

@@ -1,4 +1,9 @@
+import { createExifComment } from "../core/exif-comment.ts";
+import type { ImageFormat } from "../core/image-format.ts";
+import { insertJpegMetadata } from "../core/jpeg-metadata.ts";
+import type { PictureMetadata } from "../core/picture-metadata.ts";
 import { createInternationalText, createPngText } from "../core/png-text.ts";
+import { insertWebpMetadata } from "../core/webp-metadata.ts";
 import type { PictureMemory } from "../kserve/generated-image.ts";
 
 /** What a picture tells about itself; everything but `software` follows from the request, so equal seeds stay equal bytes. */
@@ -23,6 +28,25 @@ const SOFTWARE = "mcp-image-server";
 
 /** Behind the signature (8 bytes) and IHDR, which is always first and 25 bytes long. */
 const HEADER_END = 33;
+
+/**
+ * A verified picture that tells its making: a PNG in text chunks, JPEG and WebP in Exif data (the same `parameters` as the
+ * comment of the user, where Stable Diffusion tools look for it) and XMP. In `memory` a PNG is not copied.
+ */
+export function markPicture(format: ImageFormat, bytes: Buffer, mark: ImageMark, memory?: PictureMemory): Buffer {
+  switch (format) {
+    case "png":
+      return markPng(bytes, mark, memory);
+    case "jpeg":
+      return insertJpegMetadata(bytes, toMetadata(mark));
+    case "webp":
+      return insertWebpMetadata(bytes, toMetadata(mark));
+  }
+}
+
+function toMetadata(mark: ImageMark): PictureMetadata {
+  return { exif: createExifComment(parametersText(mark)), xmp: xmpText() };
+}
 
 /**
  * A verified PNG with text chunks behind its header: `parameters` (the line that Stable Diffusion tools read),

@@ -1,5 +1,10 @@
+import { readExifComment } from "../core/exif-comment.ts";
+import { readJpegMetadata } from "../core/jpeg-metadata.ts";
 import { isJsonObject, type JsonObject } from "../core/json.ts";
+import type { PictureMetadata } from "../core/picture-metadata.ts";
 import { readPngTexts } from "../core/png-text.ts";
+import { verifyImage } from "../core/verify-image.ts";
+import { readWebpMetadata } from "../core/webp-metadata.ts";
 import { DIGITAL_SOURCE_TYPES } from "./mark-image.ts";
 
 /** What a picture tells of its making. */
@@ -20,15 +25,15 @@ const MIN_PAIRS = 3;
 const NEGATIVE = "Negative prompt:";
 
 /**
- * The story of a PNG of ours, of Stable Diffusion web UI or of InvokeAI; `undefined` when it tells none.
+ * The story of a picture of ours, of Stable Diffusion web UI or of InvokeAI; `undefined` when it tells none.
  *
- * @throws {ValidationError} `image_invalid` for what is no whole PNG
+ * @throws {ValidationError} `image_invalid` for what is no whole picture
  */
-export function readStory(png: Uint8Array): PictureStory | undefined {
-  const texts = readPngTexts(png);
-  const ours = parseInvokeAi(texts.get("invokeai_metadata"));
-  const parameters = parseParameters(texts.get("parameters"));
-  const digitalSourceType = parseSourceType(texts.get("XML:com.adobe.xmp"));
+export function readStory(picture: Buffer): PictureStory | undefined {
+  const texts = readTexts(picture);
+  const ours = parseInvokeAi(texts.invokeAi);
+  const parameters = parseParameters(texts.parameters);
+  const digitalSourceType = parseSourceType(texts.xmp);
   if (ours === undefined && parameters === undefined && digitalSourceType === undefined) return undefined;
   const settings = { ...parameters?.settings, ...ours?.settings };
   return {
@@ -37,6 +42,31 @@ export function readStory(png: Uint8Array): PictureStory | undefined {
     software: ours?.software ?? parameters?.software,
     digitalSourceType,
   };
+}
+
+interface Texts {
+  readonly parameters: string | undefined;
+  readonly invokeAi?: string | undefined;
+  readonly xmp: string | undefined;
+}
+
+function readTexts(picture: Buffer): Texts {
+  const { format } = verifyImage(picture);
+  switch (format) {
+    case "png": {
+      const texts = readPngTexts(picture);
+      const [parameters, invokeAi] = [texts.get("parameters"), texts.get("invokeai_metadata")];
+      return { parameters, invokeAi, xmp: texts.get("XML:com.adobe.xmp") };
+    }
+    case "jpeg":
+      return toTexts(readJpegMetadata(picture));
+    case "webp":
+      return toTexts(readWebpMetadata(picture));
+  }
+}
+
+function toTexts({ exif, xmp }: PictureMetadata): Texts {
+  return { parameters: exif && readExifComment(exif), xmp };
 }
 
 type Told = Omit<PictureStory, "digitalSourceType">;

@@ -80,7 +80,7 @@ export async function generate(context: CommandContext, options: GenerateCommand
 /** The settings that a picture tells of; at least its prompt. */
 async function readSettings(file: string): Promise<JsonObject> {
   const bytes = await readPicture(file);
-  const story = sniffImageFormat(bytes) === "png" ? readStory(bytes) : undefined;
+  const story = readStory(bytes);
   if (story?.settings["prompt"] !== undefined) return story.settings;
   const publicMessage = `Cannot repeat "${file}": the picture does not tell its prompt`;
   throw new ValidationError("invalid_argument", publicMessage, { publicMessage });

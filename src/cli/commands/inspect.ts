@@ -19,7 +19,7 @@ const MAX_FILE_BYTES = 256 * 1024 * 1024;
 export async function inspect(context: CommandContext, { file, json }: InspectCommandOptions): Promise<number> {
   const bytes = await readPicture(file);
   const { format, width, height } = verifyImage(bytes);
-  const story = format === "png" ? readStory(bytes) : undefined;
+  const story = readStory(bytes);
   const facts = { file, format, width, height, size: bytes.length, ...toFacts(story) };
   context.stdout.write(json === true ? `${JSON.stringify(facts)}\n` : toLines(facts));
   return EXIT.ok;
