@@ -60,6 +60,8 @@ export interface App extends AsyncDisposable {
   readonly cleanup: CleanupTask;
   /** Makes MCP servers, for a transport of the caller's such as stdio. */
   readonly buildMcpServer: McpServerBuilder;
+  /** The names of the tools of such a server. */
+  readonly toolNames: ReadonlySet<string>;
   /**
    * Answers a request of a server of the caller's, which needs `PUBLIC_BASE_URL`, with its path, and the body unread.
    * Such a server calls `cleanup.start()` itself, as `listen()` is not called.
@@ -216,6 +218,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     generator,
     cleanup,
     buildMcpServer,
+    toolNames: new Set(features.flatMap(({ toolScopes = {} }) => Object.keys(toolScopes))),
     handle: (request, response) => {
       changeRelay?.start();
       if (front.value !== undefined) return front.value.handle(request, response);

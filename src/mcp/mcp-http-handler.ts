@@ -180,7 +180,9 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       }
     };
     if (!isCall(parsedBody)) return exchange();
-    const call = tracing.serve(toServedCall(req, parsedBody, toolScopes), exchange);
+    const { traceparent } = req.headers;
+    const served = toServedCall({ body: parsedBody, by: "http", traceparent, tools: toolScopes });
+    const call = tracing.serve(served, exchange);
     calls.add(call);
     return call.finally(() => calls.delete(call));
   };

@@ -1,11 +1,19 @@
 import type { Readable, Writable } from "node:stream";
+import type { McpServer } from "@modelcontextprotocol/server";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { toCaller, UNNAMED } from "../access/principal.ts";
 import { getLogger } from "../logging/logger.ts";
-import type { McpServerBuilder } from "./mcp-tool.ts";
+import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
+import type { McpConnection, McpServerBuilder } from "./mcp-tool.ts";
+import { toServedCall } from "./served-call.ts";
+import { TracedTransport } from "./traced-transport.ts";
 
 export interface McpStdioOptions {
   readonly build: McpServerBuilder;
+  /** Makes calls visible. Default: nothing is recorded. */
+  readonly tracing?: Tracing;
+  /** The tools that calls are told by the name of; others are told as nameless. Default: none. */
+  readonly toolNames?: ReadonlySet<string>;
   /** Default: the standard streams of the process. */
   readonly input?: Readable;
   readonly output?: Writable;
@@ -28,10 +36,24 @@ const logger = getLogger("mcp");
  * start a process merely to probe it. Nothing but MCP may be written to the output.
  */
 export function serveMcpStdio(options: McpStdioOptions): McpStdioConnection {
-  const { input = process.stdin, output = process.stdout } = options;
+  const { input = process.stdin, output = process.stdout, toolNames = new Set<string>() } = options;
+  const tracing = options.tracing ?? new PassThroughTracing();
   const transport = new ObservedTransport(input, output);
   const sender = { isLasting: true, clientId: "stdio", caller: () => LOCAL_CALLER, mayManage: () => true };
-  const connection = serveStdio(({ era }) => options.build({ era, ...sender }), {
+  const build = (connection: McpConnection): McpServer => {
+    const server = options.build(connection);
+    const connect = server.connect.bind(server);
+    server.connect = async (channel) =>
+      connect(
+        new TracedTransport({
+          transport: channel,
+          tracing,
+          toServedCall: (body) => toServedCall({ body, by: "stdio", tools: toolNames }),
+        }),
+      );
+    return server;
+  };
+  const connection = serveStdio(({ era }) => build({ era, ...sender }), {
     transport,
     onerror: (error) => logger.debug("mcp_message_refused", { error }),
   });

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import { isJsonObject } from "../core/json.ts";
 import { parseTraceparent, type ServedCall, type SpanAttributes } from "../telemetry/tracing.ts";
 
@@ -17,10 +16,23 @@ const METHODS: ReadonlySet<string> = new Set([
   "completion/complete",
 ]);
 
+const TRANSPORTS = {
+  http: { "network.transport": "tcp", "network.protocol.name": "http" },
+  stdio: { "network.transport": "pipe" },
+} as const;
+
+export interface CarriedMessage {
+  readonly body: unknown;
+  readonly by: keyof typeof TRANSPORTS;
+  /** The header of that name, where there are headers. */
+  readonly traceparent?: unknown;
+  readonly tools: { has(name: string): boolean };
+}
+
 /** How one MCP message is told to those who follow calls, by the conventions of OpenTelemetry for MCP. */
-export function toServedCall(req: IncomingMessage, body: unknown, tools: { has(name: string): boolean }): ServedCall {
-  const fromHeader = parseTraceparent(req.headers["traceparent"]);
-  const transport = { "network.transport": "tcp", "network.protocol.name": "http" };
+export function toServedCall({ body, by, traceparent, tools }: CarriedMessage): ServedCall {
+  const fromHeader = parseTraceparent(traceparent);
+  const transport = TRANSPORTS[by];
   if (!isJsonObject(body)) {
     return { name: "batch", traceparent: fromHeader, attributes: { "mcp.method.name": "batch", ...transport } };
   }

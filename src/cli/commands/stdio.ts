@@ -1,8 +1,10 @@
 import { createApp } from "../../app/create-app.ts";
 import { getLogger } from "../../logging/logger.ts";
 import { serveMcpStdio } from "../../mcp/serve-mcp-stdio.ts";
+import { PassThroughTracing } from "../../telemetry/tracing.ts";
 import { prepareSettings, type CommandContext } from "../command-context.ts";
 import { EXIT } from "../exit-code.ts";
+import { startTracing } from "../start-tracing.ts";
 import { waitForSignal } from "../wait-for-signal.ts";
 import { describeServer } from "./serve.ts";
 
@@ -27,13 +29,16 @@ export async function stdio(context: CommandContext, options: StdioOptions): Pro
   }
   const ended = new AbortController();
   const stopped = waitForSignal(ended.signal);
-  await using app = createApp(settings, { version: context.version, listenOnDemand: true });
-  await using connection = serveMcpStdio({ build: app.buildMcpServer });
+  const tracing = (await startTracing(context, settings.service.name)) ?? new PassThroughTracing();
+  await using app = createApp(settings, { version: context.version, listenOnDemand: true, tracing });
+  const { buildMcpServer: build, toolNames } = app;
+  await using connection = serveMcpStdio({ build, toolNames, tracing });
   const { url: _, mcp_url: __, ...where } = describeServer(settings, "");
   logger.info("stdio_started", where);
   await Promise.race([connection.closed, stopped]);
   ended.abort();
   await connection.close();
   await app.close();
+  await tracing.close().catch((error: unknown) => logger.warn("telemetry_not_sent", { error }));
   return EXIT.ok;
 }
