@@ -44,7 +44,8 @@ describe("Cancelled calls", () => {
   test("queued ones never reach the model server, and one in flight keeps its place until it is idle", async () => {
     for (const era of ERAS) {
       await using server = await startLoadedServer();
-      server.runtime.drawMs = 300;
+      server.runtime.freezesWhileDrawing = true;
+      server.runtime.script({ kind: "hold" });
       const client = await server.connect(era);
       const [drawing, waiting] = [new AbortController(), new AbortController()];
       const calls = [drawing, waiting].map(async ({ signal }) =>
@@ -59,7 +60,10 @@ describe("Cancelled calls", () => {
       await until(() => server.count("generation_failed") === 2);
       assert.equal(server.runtime.isDrawing, true);
       assert.equal(await server.readMetric("image_jobs_in_flight"), 1);
-      await client.callTool({ name: "generate_image", arguments: SMALL });
+      const next = client.callTool({ name: "generate_image", arguments: SMALL });
+      await until(async () => (await server.readMetric("image_queue_depth")) === 1);
+      server.runtime.release();
+      assert.ok("imageId" in toOutcome(await next));
       assert.deepEqual([server.runtime.posts.length, server.runtime.mostAtOnce], [2, 1], era);
       await client.close();
     }
@@ -71,18 +75,22 @@ describe("Calls whose connection was lost", () => {
 
   test("are drawn once and answered when they come again, in the legacy era", async () => {
     await using server = await startLoadedServer();
-    server.runtime.drawMs = 10;
     const { sessionId } = await openSession(server);
     for (let index = 0; index < pairs; index++) {
       const body = callOf({ ...SMALL, prompt: `pair ${index}` });
       const gone = new AbortController();
+      // Held, as a call whose answer was sent is not lost.
+      server.runtime.script({ kind: "hold" });
       const lost = post(server, body, "legacy", { "mcp-session-id": sessionId }, gone.signal);
       await lost;
       if (index % 2 === 0) await server.runtime.waitForRequests("POST", index + 1);
       gone.abort();
       await until(() => server.count("call_lost") === index + 1);
-      const again = await post(server, body, "legacy", { "mcp-session-id": sessionId });
-      const result = messagesOf(await again.text()).at(-1)?.result;
+      const again = post(server, body, "legacy", { "mcp-session-id": sessionId });
+      await until(() => server.count("call_joined") === index + 1);
+      await server.runtime.waitForRequests("POST", index + 1);
+      server.runtime.release();
+      const result = messagesOf(await (await again).text()).at(-1)?.result;
       assert.equal(result?.structuredContent?.metadata["prompt"], `pair ${index}`);
     }
     assert.equal(server.runtime.posts.length, pairs);
