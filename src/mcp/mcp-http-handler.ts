@@ -65,11 +65,22 @@ export interface McpExchange {
   readonly mayManage: boolean;
 }
 
+/** Who sent a request, and which tool it calls: what the SDK's own requests have no room for. */
+interface Sender {
+  readonly caller: Caller;
+  readonly mayManage: boolean;
+  readonly tool: string | undefined;
+}
+
 const DEFAULT_MAX_BODY_BYTES = 1024 * 1024;
 /** Shorter than the idle timeout of any proxy worth the name. */
 const KEEP_ALIVE_MS = 5_000;
 /** For a request whose sender is not known, which should not be: may do nothing. */
-const NOBODY: Caller = { principal: { id: undefined, scopes: new Set() }, limitId: "unknown" };
+const NOBODY: Sender = {
+  caller: { principal: { id: undefined, scopes: new Set() }, limitId: "unknown" },
+  mayManage: false,
+  tool: undefined,
+};
 const METHODS = ["GET", "POST", "DELETE"];
 
 const logger = getLogger("mcp");
@@ -79,9 +90,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
   const tracing = options.tracing ?? new PassThroughTracing();
   const toolScopes = new Map(Object.entries(options.toolScopes ?? {}));
   const slowTools = new Set(options.slowTools);
-  const callers = new WeakMap<Request, Caller>();
-  const managers = new WeakSet<Request>();
-  const calledTools = new WeakMap<Request, string>();
+  const senders = new WeakMap<Request, Sender>();
   const calls = new Set<Promise<void>>();
   const hurry = Promise.withResolvers<void>();
   let closing: Promise<void> | undefined;
@@ -94,17 +103,16 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       throw error;
     }
   };
-  const callerOf = ({ http }: McpContext): Caller | undefined => http?.req && callers.get(http.req);
+  const senderOf = ({ http }: McpContext): Sender | undefined => http?.req && senders.get(http.req);
   const buildModern = ({ era, requestInfo }: McpRequestContext): McpServer => {
-    const caller = (requestInfo && callers.get(requestInfo)) ?? NOBODY;
-    const isManager = requestInfo !== undefined && managers.has(requestInfo);
+    const { caller, mayManage, tool } = (requestInfo && senders.get(requestInfo)) ?? NOBODY;
     return build({
       era,
       isLasting: false,
-      tool: requestInfo && calledTools.get(requestInfo),
+      tool,
       clientId: caller.limitId,
-      caller: (context) => callerOf(context) ?? caller,
-      mayManage: () => isManager,
+      caller: (context) => senderOf(context)?.caller ?? caller,
+      mayManage: () => mayManage,
     });
   };
 
@@ -119,8 +127,8 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     idleSeconds: options.sessionIdleSeconds,
     adopts: options.adoptsSessions,
     keepAliveMs: KEEP_ALIVE_MS,
-    callerOf,
-    mayManage: ({ http }) => http?.req !== undefined && managers.has(http.req),
+    callerOf: (context) => senderOf(context)?.caller,
+    mayManage: (context) => senderOf(context)?.mayManage === true,
     clock,
     random,
   });
@@ -145,9 +153,7 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       const data = { required_scope: scope };
       return { response: toProblemOfCode("insufficient_scope", { body: parsedBody, headers, data }) };
     }
-    callers.set(request, caller);
-    if (mayManage) managers.add(request);
-    if (tool !== undefined) calledTools.set(request, tool);
+    senders.set(request, { caller, mayManage, tool });
     if (await isLegacyRequest(request, parsedBody)) return sessions.handle(request, parsedBody, caller);
     const objection = isJsonObject(parsedBody) ? findObjection(parsedBody) : undefined;
     if (objection !== undefined) return { response: toProblemOfProtocol(objection, parsedBody) };
