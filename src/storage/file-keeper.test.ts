@@ -1,62 +1,24 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, rename, symlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it } from "node:test";
 import { createImageId } from "../core/image-id.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
-import { createFakeClock } from "../testing/fake-clock.ts";
-import { createSampleImage } from "../testing/sample-images.ts";
+import {
+  BYTES,
+  HOUR_MS,
+  NOW_MS,
+  createFolder,
+  listIds,
+  listTree,
+  openAnother,
+  openFileStorage,
+} from "../testing/file-bench.ts";
 import { assertSameBytes } from "../testing/same-bytes.ts";
-import { FileStorage } from "./file-storage.ts";
-
-const NOW_MS = Date.UTC(2026, 2, 1, 14, 35, 12, 345);
-const HOUR_MS = 3_600_000;
-const BYTES = createSampleImage(200);
-
-async function createFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "file-storage-"));
-  t.after(async () => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-interface Opened {
-  readonly storage: FileStorage;
-  readonly root: string;
-  /** Saves a small picture of this age and gives its id and path. */
-  readonly save: (ageMs: number) => Promise<{ readonly id: string; readonly path: string }>;
-}
-
-async function openStorage(t: TestContext): Promise<Opened> {
-  const root = join(await createFolder(t), "root");
-  const storage = new FileStorage({ basePath: root, baseUrl: "", clock: createFakeClock({ nowMs: NOW_MS }) });
-  const save: Opened["save"] = async (ageMs) => {
-    const id = createImageId(NOW_MS - ageMs);
-    return { id, path: await storage.saveImage(BYTES, id, { prompt: "a cat" }) };
-  };
-  return { storage, root, save };
-}
-
-/** As another process has it: with nothing in memory. */
-function openAnother(root: string): FileStorage {
-  return new FileStorage({ basePath: root, baseUrl: "", clock: createFakeClock({ nowMs: NOW_MS }) });
-}
-
-async function listTree(root: string): Promise<string[]> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-    .sort();
-}
-
-async function listIds(storage: FileStorage): Promise<string[]> {
-  return (await storage.findImages({ limit: 1000 })).records.map((record) => record.image_id);
-}
 
 describe("FileStorage.keepImage() on the disk", () => {
   it("moves both files below kept/, and back, and leaves no folder behind", async (t) => {
-    const { storage, root, save } = await openStorage(t);
+    const { storage, root, save } = await openFileStorage(t);
     const { id } = await save(0);
     assert.equal(await storage.keepImage(id, true), true);
     const files = [`2026-03-01/14-30/${id}.json`, `2026-03-01/14-30/${id}.png`];
@@ -74,7 +36,7 @@ describe("FileStorage.keepImage() on the disk", () => {
   });
 
   it("is seen at once by another storage on the same folder", async (t) => {
-    const { storage, root, save } = await openStorage(t);
+    const { storage, root, save } = await openFileStorage(t);
     const other = openAnother(root);
     const { id } = await save(2 * HOUR_MS);
     assert.equal((await other.readRecord(id))?.kept, undefined);
@@ -86,7 +48,7 @@ describe("FileStorage.keepImage() on the disk", () => {
   });
 
   it("reads, and finishes, what a crash left in the middle, whichever way it went", async (t) => {
-    const { storage, root, save } = await openStorage(t);
+    const { storage, root, save } = await openFileStorage(t);
     for (const keep of [true, false]) {
       const { id, path } = await save(2 * HOUR_MS);
       await storage.keepImage(id, true);
@@ -112,7 +74,7 @@ describe("FileStorage.keepImage() on the disk", () => {
   });
 
   it("leaves a record that a crash parted from its picture for the next cleanup to bring back", async (t) => {
-    const { storage, root, save } = await openStorage(t);
+    const { storage, root, save } = await openFileStorage(t);
     const { id, path } = await save(2 * HOUR_MS);
     await storage.keepImage(id, true);
     const record = path.replace(".png", ".json");
@@ -127,7 +89,7 @@ describe("FileStorage.keepImage() on the disk", () => {
   });
 
   it("deletes the record wherever it is", async (t) => {
-    const { storage, root, save } = await openStorage(t);
+    const { storage, root, save } = await openFileStorage(t);
     const { id, path } = await save(0);
     await storage.keepImage(id, true);
     const record = path.replace(".png", ".json");
@@ -137,7 +99,7 @@ describe("FileStorage.keepImage() on the disk", () => {
   });
 
   it("keeps files of the flat layout, in their place of a listing", async (t) => {
-    const { storage, root } = await openStorage(t);
+    const { storage, root } = await openFileStorage(t);
     const [older, newer] = ["0b8ca8d0-6e0f-4f6e-9c0b-5b1f0a4f2d11", "img_1b8ca8d0-6e0f-4f6e-9c0b-5b1f0a4f2d22"];
     await mkdir(root, { recursive: true });
     for (const [id, ageMs] of [
@@ -162,7 +124,7 @@ describe("FileStorage.keepImage() on the disk", () => {
   });
 
   it("sweeps what crashes left among kept pictures", async (t) => {
-    const { storage, root, save } = await openStorage(t);
+    const { storage, root, save } = await openFileStorage(t);
     const { id, path } = await save(30 * HOUR_MS);
     await storage.keepImage(id, true);
     const folder = join(root, "kept", relative(root, dirname(path)));
@@ -174,7 +136,7 @@ describe("FileStorage.keepImage() on the disk", () => {
   });
 
   it("follows no link in the place of kept/", async (t) => {
-    const { storage, root, save } = await openStorage(t);
+    const { storage, root, save } = await openFileStorage(t);
     const { id } = await save(0);
     const outside = await createFolder(t);
     await symlink(outside, join(root, "kept"));
