@@ -28,9 +28,9 @@ describe("The shipped model on held-out captions", () => {
       assert.ok(passed >= least, `${groups.join()} ${checks.join()}: ${passed} of ${total}, not ${least}`);
     };
     atLeast(["background", "color", "side"], ["side"], 3 * SUBSET);
-    atLeast(["kind"], ["side"], 4);
+    atLeast(["kind"], ["side"], 5);
     atLeast(["background", "colors", "relation"], ["relation"], 3 * SUBSET);
-    atLeast(["kinds"], ["relation"], 2);
+    atLeast(["kinds"], ["relation"], 3);
     atLeast(["sky", "land"], ["landscape"], 2 * SUBSET);
     atLeast(["whole"], ["landscape"], 5);
     const negatives = sets.negative.slice(0, NEGATIVES);
