@@ -57,6 +57,18 @@ export function readPngChunks(bytes: Uint8Array): PngChunk[] {
   return chunks;
 }
 
+/** Whether a verified PNG has a chunk of this type before its pixels; looks at the heads of chunks alone. */
+export function hasChunkBeforePixels(png: Uint8Array, type: string): boolean {
+  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
+  for (let offset = PNG_SIGNATURE.length; offset + CHUNK_OVERHEAD <= png.length;) {
+    const found = String.fromCharCode(...png.subarray(offset + 4, offset + 8));
+    if (found === type) return true;
+    if (found === "IDAT") return false;
+    offset += CHUNK_OVERHEAD + view.getUint32(offset);
+  }
+  return false;
+}
+
 /** One chunk ready to be spliced in. */
 export function createPngChunk(type: string, data: Uint8Array): Buffer {
   const chunk = Buffer.alloc(CHUNK_OVERHEAD + data.length);

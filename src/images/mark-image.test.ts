@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodePng, readPngChunks } from "../core/png.ts";
+import { createPngChunk, encodePng, readPngChunks } from "../core/png.ts";
 import { verifyImage } from "../core/verify-image.ts";
 import { GrowingBuffer } from "../wire/growing-buffer.ts";
 import { readPngTexts } from "../core/png-text.ts";
@@ -32,6 +32,15 @@ test("parametersText() leaves out what was not given", () => {
     parametersText({ ...mark, negativePrompt: undefined, numInferenceSteps: undefined, guidanceScale: undefined }),
     "a red circle, 東京 🎈\nSeed: 42, Size: 2x1, Model: scenes-v1, Version: mcp-image-server",
   );
+});
+
+test("markPng() leaves a signed picture as it is", () => {
+  const signed = Buffer.concat([
+    plain.subarray(0, 33),
+    createPngChunk("caBX", Buffer.from("jumb")),
+    plain.subarray(33),
+  ]);
+  assert.equal(markPng(signed, mark), signed);
 });
 
 test("markPng() splices text chunks behind the header and leaves the pixels as they are", () => {

@@ -2,6 +2,7 @@ import { createExifComment } from "../core/exif-comment.ts";
 import type { ImageFormat } from "../core/image-format.ts";
 import { insertJpegMetadata } from "../core/jpeg-metadata.ts";
 import type { PictureMetadata } from "../core/picture-metadata.ts";
+import { hasChunkBeforePixels } from "../core/png.ts";
 import { createInternationalText, createPngText } from "../core/png-text.ts";
 import { insertWebpMetadata } from "../core/webp-metadata.ts";
 import type { PictureMemory } from "../kserve/generated-image.ts";
@@ -28,6 +29,8 @@ const SOFTWARE = "mcp-image-server";
 
 /** Behind the signature (8 bytes) and IHDR, which is always first and 25 bytes long. */
 const HEADER_END = 33;
+/** Holds a signature over the rest of the file: C2PA 2.2, section A.3.2 (embedding in PNG). */
+const C2PA_CHUNK = "caBX";
 
 /**
  * A verified picture that tells its making: a PNG in text chunks, JPEG and WebP in Exif data (the same `parameters` as the
@@ -52,9 +55,10 @@ function toMetadata(mark: ImageMark): PictureMetadata {
  * A verified PNG with text chunks behind its header: `parameters` (the line that Stable Diffusion tools read),
  * `invokeai_metadata` (the same as JSON, which InvokeAI reads), and XMP that
  * says it was made by a trained model. Pixels are not touched. In `memory`, where the bytes then lie, nothing is copied
- * but the header.
+ * but the header. A signed picture stays as it is.
  */
-export function markPng(bytes: Uint8Array, mark: ImageMark, memory?: PictureMemory): Buffer {
+export function markPng(bytes: Buffer, mark: ImageMark, memory?: PictureMemory): Buffer {
+  if (hasChunkBeforePixels(bytes, C2PA_CHUNK)) return bytes;
   const chunks = Buffer.concat([
     createPngText("parameters", parametersText(mark)),
     createPngText("invokeai_metadata", invokeAiText(mark)),
