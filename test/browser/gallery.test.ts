@@ -140,9 +140,10 @@ test("a visitor of this machine deletes a picture after a question; Escape keeps
   await page.locator("dialog[open]").waitFor();
   assert.deepEqual(await findBarriers(page), []);
   await page.keyboard.press("Escape");
+  await page.locator("dialog[open]").waitFor({ state: "detached" }); // until then keys are the dialog's
   assert.equal((await server.get(`/images/${server.ids[0]}`)).status, 200);
   await page.keyboard.press("Delete");
-  await page.getByRole("button", { name: "Delete", exact: true }).last().click();
+  await page.locator("dialog[open]").getByRole("button", { name: "Delete", exact: true }).click();
   await page.waitForURL(`${server.url}/`);
   assert.equal((await server.get(`/images/${server.ids[0]}`)).status, 404);
   assert.equal(await page.locator("#pictures > li").count(), 1);

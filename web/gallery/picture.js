@@ -18,12 +18,21 @@ function setLink(link, id) {
   link.hidden = false;
 }
 
-async function askAndDelete() {
+const remove = document.getElementById("delete");
+if (remove !== null) {
   const dialog = element("confirm", HTMLDialogElement);
-  dialog.returnValue = "no";
-  dialog.showModal();
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  if (dialog.returnValue !== "yes") return;
+  remove.hidden = false;
+  remove.addEventListener("click", () => {
+    dialog.returnValue = "no";
+    dialog.showModal();
+  });
+  // One listener: the event may come when the question is asked again already.
+  dialog.addEventListener("close", () => {
+    if (dialog.returnValue === "yes") void deletePicture();
+  });
+}
+
+async function deletePicture() {
   try {
     await call(`/images/${imageId}`, { method: "DELETE" });
     rememberOrder(order.filter((id) => id !== imageId));
@@ -31,12 +40,6 @@ async function askAndDelete() {
   } catch (error) {
     say(error instanceof Error ? error.message : "That did not work");
   }
-}
-
-const remove = document.getElementById("delete");
-if (remove !== null) {
-  remove.hidden = false;
-  remove.addEventListener("click", () => void askAndDelete());
 }
 
 const keep = document.getElementById("keep");

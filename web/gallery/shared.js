@@ -64,11 +64,12 @@ export function textOf(form, name) {
   return typeof value === "string" ? value.trim() : "";
 }
 
-/** Keys work outside of fields, without Ctrl, Alt or Meta. @param {KeyboardEvent} event */
+/** Keys work outside of fields and dialogs, without Ctrl, Alt or Meta. @param {KeyboardEvent} event */
 export function isForPage(event) {
   const { target } = event;
-  const isField = target instanceof HTMLElement && target.closest("input, textarea, select, dialog") !== null;
-  return !isField && !event.ctrlKey && !event.altKey && !event.metaKey && !event.defaultPrevented;
+  const isField = target instanceof HTMLElement && target.closest("input, textarea, select") !== null;
+  const isAsked = document.querySelector("dialog[open]") !== null; // wherever the focus is
+  return !isField && !isAsked && !event.ctrlKey && !event.altKey && !event.metaKey && !event.defaultPrevented;
 }
 
 /** Remembers the order of the pictures for the pages of single ones. @param {readonly string[]} ids */
