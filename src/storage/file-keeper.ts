@@ -43,9 +43,9 @@ async function moveOnce(from: ImagePlace, to: ImagePlace): Promise<boolean> {
   return false;
 }
 
-/** Moves the record beside its picture, which lies at `to`. */
+/** Moves the record beside its picture, which lies at `to`; takes none from behind a link. */
 export async function bringRecord(from: ImagePlace, to: ImagePlace): Promise<void> {
-  await moveFile(from.recordPath, to.recordPath);
+  if ((await checkFolders(from)) === "real") await moveFile(from.recordPath, to.recordPath);
 }
 
 /**
@@ -58,8 +58,11 @@ export async function deleteImageFiles(place: ImagePlace, kept: ImagePlace): Pro
     let isMine = false;
     for (const each of places) if (await deleteImageOf(each)) isMine = true;
     if (!isMine) continue;
-    for (const { recordPath } of places) await removeFile(recordPath);
-    for (const { folder } of places) await syncFolder(folder).catch(ignoreMissing);
+    for (const each of places) {
+      if ((await checkFolders(each)) !== "real") continue;
+      await removeFile(each.recordPath);
+      await syncFolder(each.folder).catch(ignoreMissing);
+    }
     await removeEmptyFolders(kept);
     return true;
   }

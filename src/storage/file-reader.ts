@@ -197,9 +197,12 @@ export class FileReader {
   /** Empty when there is none. While its picture is kept or released, a record may lie in the other place. */
   async #readRecordText(place: ImagePlace): Promise<string> {
     let bytes = await this.#readWhole(place.recordPath, MAX_RECORD_BYTES);
+    if (bytes !== undefined) return bytes.toString();
+    const other = toOtherPlace(this.#root, place);
     for (let look = 1; bytes === undefined && look < RECORD_LOOKS; look++) {
-      const { recordPath } = look % 2 === 1 ? toOtherPlace(this.#root, place) : place;
-      bytes = await this.#readWhole(recordPath, MAX_RECORD_BYTES);
+      const looked = look % 2 === 1 ? other : place;
+      if ((await this.#folders.check(looked, this.lookUp)) !== "real") continue;
+      bytes = await this.#readWhole(looked.recordPath, MAX_RECORD_BYTES);
     }
     return bytes?.toString() ?? "";
   }

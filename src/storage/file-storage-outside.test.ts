@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { lstat, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { describe, it, test } from "node:test";
 import fc from "fast-check";
 import { createImageId } from "../core/image-id.ts";
@@ -13,6 +13,7 @@ import {
   NOW_MS,
   createFolder,
   listIds,
+  openAnother,
   openFileStorage,
   toRecordPath,
 } from "../testing/file-bench.ts";
@@ -58,6 +59,31 @@ describe("FileStorage and planted links", { skip: process.platform === "win32" }
     await symlink(secret, toRecordPath(path));
     const fresh = new FileStorage({ basePath: root, baseUrl: "" });
     assert.equal((await fresh.readRecord(id))?.["prompt"], undefined);
+  });
+
+  it("neither reads, moves nor deletes a record through a link in the place of kept/, nor of a day", async (t) => {
+    for (const isKept of [false, true]) {
+      const { storage, root, save } = await openFileStorage(t);
+      const { id, path } = await save(0);
+      await storage.keepImage(id, isKept);
+      const outside = await createFolder(t);
+      const [day, slot] = relative(root, dirname(path)).split("/");
+      const [linked, secret] = isKept
+        ? [join(root, day ?? ""), join(outside, slot ?? "", `${id}.json`)]
+        : [join(root, "kept"), join(outside, day ?? "", slot ?? "", `${id}.json`)];
+      const record = toRecordPath(isKept ? join(root, "kept", relative(root, path)) : path);
+      await mkdir(dirname(secret), { recursive: true });
+      await writeFile(secret, (await readFile(record, "utf8")).replace("a cat", "a secret"));
+      await rm(record);
+      await rm(linked, { recursive: true, force: true });
+      await symlink(outside, linked);
+      const fresh = openAnother(root);
+      assert.equal((await fresh.readRecord(id))?.["prompt"], undefined);
+      assert.equal(await fresh.keepImage(id, isKept), true);
+      assert.equal(await fresh.cleanupExpiredImages(3600), 0);
+      assert.equal(await fresh.deleteImage(id), true);
+      assert.match(await readFile(secret, "utf8"), /a secret/);
+    }
   });
 
   it("does not wait for a planted pipe", async (t) => {
