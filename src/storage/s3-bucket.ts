@@ -3,6 +3,7 @@ import type { LifecycleRule } from "@aws-sdk/client-s3";
 import { StorageError } from "../core/errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { FailedOperation } from "./file-errors.ts";
+import { KeyBatches } from "./s3-key-batches.ts";
 import { presignS3Get, toObjectUrl } from "./s3-presign.ts";
 import { S3Body } from "./s3-body.ts";
 import { loadS3, type LoadedS3 } from "./s3-client.ts";
@@ -84,10 +85,6 @@ export interface BucketOptions extends S3ClientOptions {
 
 /** The most that Signature Version 4 allows. */
 const MAX_PRESIGNED_SECONDS = 604_800;
-/** As many keys as one DeleteObjects takes, and as one listing gives. */
-export const MAX_KEYS = 1000;
-/** A server that does not delete even as many in time is out of order, not slow. */
-const FEWEST_KEYS = 50;
 /** The SDK repeats a request, but not the reading of a body that breaks off. */
 const BODY_ATTEMPTS = 3;
 
@@ -95,12 +92,11 @@ const BODY_ATTEMPTS = 3;
 export class S3Bucket {
   readonly #options: BucketOptions;
   readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #deletions = new KeyBatches();
   #isClosed = false;
   #loaded: Promise<LoadedS3> | undefined;
   /** False once the server said that it does not know If-None-Match. */
   #isConditional = true;
-  /** Fewer once the server was too slow for as many: some delete them one after the other. */
-  #keysPerDeletion = MAX_KEYS;
 
   constructor(options: BucketOptions) {
     this.#options = options;
@@ -259,26 +255,15 @@ export class S3Bucket {
   /** Deletes objects, `MAX_KEYS` in one request, and gives the keys that could not be, with the reason. */
   async deleteAll(keys: readonly string[], call: BucketCall): Promise<ReadonlyMap<string, string>> {
     const failed = new Map<string, string>();
-    for (let start = 0; start < keys.length;) {
-      const some = keys.slice(start, start + this.#keysPerDeletion);
-      try {
-        for (const [key, reason] of await this.#deleteSome(some, call)) failed.set(key, reason);
-        start += some.length;
-      } catch (error) {
-        if (!isTimeout(error) || some.length <= FEWEST_KEYS) throw error;
-        this.#keysPerDeletion = Math.max(FEWEST_KEYS, Math.floor(some.length / 4));
-      }
-    }
+    await this.#deletions.forEach(keys, async (batch) =>
+      this.#run(call, async ({ sdk, client }, abortSignal) => {
+        const Delete = { Objects: batch.map((key) => ({ Key: key })), Quiet: true };
+        const command = new sdk.DeleteObjectsCommand({ Bucket: this.#options.bucket, Delete });
+        const { Errors = [] } = await client.send(command, { abortSignal });
+        for (const { Key: key = "", Code: reason = "Unknown" } of Errors) failed.set(key, reason);
+      }),
+    );
     return failed;
-  }
-
-  async #deleteSome(keys: readonly string[], call: BucketCall): Promise<readonly (readonly [string, string])[]> {
-    return this.#run(call, async ({ sdk, client }, abortSignal) => {
-      const Objects = keys.map((key) => ({ Key: key }));
-      const command = new sdk.DeleteObjectsCommand({ Bucket: this.#options.bucket, Delete: { Objects, Quiet: true } });
-      const response = await client.send(command, { abortSignal });
-      return (response.Errors ?? []).map(({ Key: key = "", Code: code = "Unknown" }) => [key, code] as const);
-    });
   }
 
   /** The rules by which the store itself deletes objects. */
@@ -397,10 +382,6 @@ async function orUndefined<Result>(answer: Promise<Result>, ...names: readonly s
     if (names.includes(toS3Failure(error).name)) return undefined;
     throw error;
   }
-}
-
-function isTimeout(error: unknown): boolean {
-  return error instanceof StorageError && error.code === "storage_timeout";
 }
 
 function decodeKey(key: string): string {

@@ -1,4 +1,5 @@
-import { MAX_KEYS, type BucketCall, type S3Bucket } from "./s3-bucket.ts";
+import { type BucketCall, type S3Bucket } from "./s3-bucket.ts";
+import { MAX_KEYS } from "./s3-key-batches.ts";
 import type { S3Keys } from "./s3-keys.ts";
 import type { S3Usage } from "./s3-usage.ts";
 import type { Evicted } from "./storage-quota.ts";

@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
-import { MAX_KEYS, type BucketCall, type S3Bucket } from "./s3-bucket.ts";
+import { type BucketCall, type S3Bucket } from "./s3-bucket.ts";
+import { MAX_KEYS } from "./s3-key-batches.ts";
 import type { S3Keys } from "./s3-keys.ts";
 import type { KeySpaces, S3ImageId } from "./s3-records.ts";
 import type { StorageTally, UsageCounter } from "./storage-quota.ts";
