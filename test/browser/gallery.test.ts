@@ -20,12 +20,14 @@ const HOSTILE = `"><img src=x onerror="document.title='owned'"><script>document.
 async function startGallery(
   pictures: readonly StoredPicture[],
   options: TestServerOptions = {},
-): Promise<TestServer & { ids: string[]; url: string; keep: (imageId: string) => Promise<void> }> {
+): Promise<
+  TestServer & { storage: MockStorage; ids: string[]; url: string; keep: (imageId: string) => Promise<void> }
+> {
   const storage = new MockStorage();
   const server = await startServer({ storage, ttlSeconds: undefined, ...options });
   const ids = await storePictures(storage, pictures);
   const keep = async (imageId: string): Promise<void> => assert.equal(await storage.keepImage(imageId, true), true);
-  return Object.assign(server, { ids, keep, url: `http://127.0.0.1:${server.port}` });
+  return Object.assign(server, { storage, ids, keep, url: `http://127.0.0.1:${server.port}` });
 }
 
 const many = (count: number): StoredPicture[] =>
@@ -210,6 +212,22 @@ test("variations are asked for on the page of a picture and appear in the galler
     generator.requests.map(({ prompt }) => prompt),
     ["another thing", "another thing", "another thing"],
   );
+  assert.deepEqual(faults, []);
+});
+
+test("a picture that is made before the page hears of jobs appears all the same", async () => {
+  await using server = await startGallery(many(1));
+  await using watched = await openPage(browser);
+  const { page, faults } = watched;
+  const isMade = Promise.withResolvers<void>();
+  await page.route("**/jobs/events", async (route) => {
+    await isMade.promise;
+    await route.continue();
+  });
+  await page.goto(server.url);
+  const [imageId] = await storePictures(server.storage, many(1));
+  isMade.resolve();
+  await page.locator(`#pictures > [data-id="${imageId}"]`).waitFor();
   assert.deepEqual(faults, []);
 });
 

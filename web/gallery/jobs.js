@@ -16,11 +16,12 @@ const tiles = new Map();
 export function watchJobs(onPicture) {
   const pictures = element("pictures", HTMLOListElement);
   const source = new EventSource(`${base}/jobs/events`);
-  // After a break the server tells every job anew; what is not among them has ended meanwhile.
+  // The server tells every running job anew. What ended before that, since the page was made or during a break, it does
+  // not tell: the pictures are asked for.
   source.addEventListener("open", () => {
     for (const tile of tiles.values()) tile.remove();
-    if (tiles.size > 0) void onPicture();
     tiles.clear();
+    void onPicture();
   });
   source.addEventListener("job", (event) => {
     /** @type {Job} */
