@@ -100,7 +100,7 @@ async function unpackPackages(): Promise<string> {
   const downloads = join(cache, "packages");
   await mkdir(downloads, { recursive: true });
   const download = async (): Promise<unknown> =>
-    run("apt-get", ["download", "-o", "APT::Sandbox::User=root", ...PACKAGES], { cwd: downloads });
+    run("apt-get", ["download", "-o", "APT::Sandbox::User=root", ...(await listMissing())], { cwd: downloads });
   await download().catch(async () => {
     await run("apt-get", ["update"]); // the lists of packages are missing or too old
     await download();
@@ -108,6 +108,16 @@ async function unpackPackages(): Promise<string> {
   for (const name of await readdir(downloads)) await run("dpkg", ["-x", join(downloads, name), unpacked]);
   await writeFile(join(cache, "complete"), "");
   return unpacked;
+}
+
+/**
+ * The packages, and those that they need and this machine lacks. One that is there in another version is not replaced: a
+ * second C library beside the loader of the first would not run.
+ */
+async function listMissing(): Promise<string[]> {
+  const { stdout } = await run("apt-get", ["install", "--simulate", "--no-install-recommends", ...PACKAGES]);
+  const missing = Array.from(stdout.matchAll(/^Inst (\S+) \(/gm), ([, name]) => name ?? "");
+  return Array.from(new Set([...PACKAGES, ...missing]));
 }
 
 async function waitForAnswer(url: string, child: ChildProcess): Promise<void> {

@@ -1,33 +1,5 @@
-/** What a monitor, a storage daemon and the gateway need beyond a small Debian 12. */
-export const PACKAGES: readonly string[] = [
-  "radosgw",
-  "ceph-mon",
-  "ceph-osd",
-  "ceph-base",
-  "ceph-common",
-  "libaio1",
-  "libboost-context1.74.0",
-  "libboost-thread1.74.0",
-  "libcephfs2",
-  "libdaxctl1",
-  "libfuse2",
-  "libgoogle-perftools4",
-  "liblua5.3-0",
-  "libndctl6",
-  "liboath0",
-  "libpmem1",
-  "librados2",
-  "libradosstriper1",
-  "librbd1",
-  "librdmacm1",
-  "librgw2",
-  "libtcmalloc-minimal4",
-  "python3-ceph-argparse",
-  "python3-ceph-common",
-  "python3-prettytable",
-  "python3-rados",
-  "python3-wcwidth",
-];
+/** A monitor, a storage daemon, the gateway, and the commands that set them up; what these need is found out by apt. */
+export const PACKAGES: readonly string[] = ["radosgw", "ceph-mon", "ceph-osd", "ceph-base", "ceph-common"];
 
 export interface CephPlaces {
   readonly folder: string;

@@ -18,7 +18,7 @@ interface ServerKind {
 
 const KINDS: Readonly<Record<string, ServerKind>> = {
   ceph: {
-    name: "Ceph's S3 gateway (the first time, 57 MB of Debian packages are downloaded)",
+    name: "Ceph's S3 gateway (the first time, 66 MB of Debian packages are downloaded)",
     start: startCephRgw,
     tests: ["test/s3-real-server.ts", "test/storage-history.test.ts"],
   },
