@@ -32,7 +32,10 @@ describe("deploy/Dockerfile", () => {
       stages.map(({ name }) => name),
       ["build", "runtime"],
     );
+    const label = instructions.find(({ instruction }) => instruction === "LABEL")?.rest ?? "";
+    assert.ok(label.includes(`org.opencontainers.image.version="${readPackage().version}"`));
     const [argument] = instructions;
+    assert.doesNotMatch(readFileSync(join(deploy, "Dockerfile"), "utf8"), /^# *syntax=/m, "nothing else is fetched");
     const [, node = ""] = /^NODE_IMAGE=node:([\d.]+)-/.exec(argument?.rest ?? "") ?? [];
     assert.equal(node, readPackage().devDependencies["node"]);
     for (const { instruction, rest } of instructions.filter(({ instruction }) => instruction === "FROM")) {
@@ -56,12 +59,17 @@ describe("deploy/Dockerfile", () => {
         assert.ok(allowed.includes(name), `${name} is in Dockerfile.dockerignore`);
       }
     }
-    for (const [from = "", source = ""] of copies.filter(([first]) => first?.startsWith("--from"))) {
-      assert.equal(from, "--from=build");
-      assert.match(source, /^\/(?:src\/dist|runtime)\//);
-    }
-    // What the bundled command reads beside itself must come along.
-    const targets = (runtime?.lines ?? []).filter(({ instruction }) => instruction === "COPY").map(({ rest }) => rest);
+  });
+
+  test("takes over what the build gathered alone, readable by all, with what the command reads beside itself", () => {
+    assert.deepEqual(
+      (runtime?.lines ?? []).filter(({ instruction }) => instruction === "COPY").map(({ rest }) => rest),
+      ["--from=build /runtime/app ./", "--from=build /runtime/data /data"],
+    );
+    const gathering = instructions.find(({ rest }) => rest.includes("/runtime/app/"))?.rest ?? "";
+    // A checkout that was made with the umask 077 is readable by its owner alone.
+    assert.match(gathering, / && chmod -R a\+rX,go-w \/runtime\/app$/);
+    const copied = Array.from(gathering.matchAll(/cp -r (.*?) \/runtime/g), ([, names = ""]) => names.split(" ")).flat();
     for (const name of [
       "dist/cli",
       "dist/vendor",
@@ -71,15 +79,12 @@ describe("deploy/Dockerfile", () => {
       "web",
       "package.json",
     ]) {
-      assert.ok(
-        targets.some((rest) => rest.includes(name)),
-        `${name} is in the image`,
-      );
+      assert.ok(copied.includes(name), `${name} is in the image`);
     }
   });
 
   test("takes the packages of sharp, all of them", () => {
-    const copied = instructions.find(({ rest }) => rest.includes("/runtime/node_modules/"))?.rest ?? "";
+    const copied = instructions.find(({ rest }) => rest.includes("/runtime/app/node_modules/"))?.rest ?? "";
     const { dependencies } = JSON.parse(readFileSync(join(root, "node_modules/sharp/package.json"), "utf8"));
     for (const name of ["sharp", ...Object.keys(dependencies)]) {
       assert.match(copied, new RegExp(`node_modules/${name.split("/")[0]}[ /]`), name);

@@ -46,6 +46,13 @@ describe("deploy/ for Prometheus and Grafana", () => {
     }
   });
 
+  test("alerts are raised when no replica is left, and while the circuit goes to and fro", () => {
+    const exprOf = (name: string): string =>
+      alerts.groups.flatMap(({ rules }) => rules).find(({ alert }) => alert === name)?.expr ?? "";
+    assert.match(exprOf("ImageServerDown"), /== 0 or absent\(up\{job="mcp-image-server"\}\)$/);
+    assert.match(exprOf("ImageModelCircuitOpen"), /max_over_time\(upstream_circuit_state\[5m\]\)\) == 2$/);
+  });
+
   test("readMetricNames() finds metrics beside functions, labels and ranges", () => {
     assert.deepEqual(
       readMetricNames(

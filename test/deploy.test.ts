@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, test } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { SETTING_NAMES, toSettingExample } from "../src/config/settings-table.ts";
 import { findRoute } from "../src/engine/protocol/find-route.ts";
+import { RequestGuard } from "../src/http/request-guard.ts";
 import { ROUTES } from "../src/http/route-table.ts";
 import {
   configOf,
@@ -19,7 +20,7 @@ import {
   readSettings,
   root,
 } from "./support/deploy-files.ts";
-import type { Manifest } from "./support/kustomize.ts";
+import { renderKustomization, type Manifest } from "./support/kustomize.ts";
 import {
   autoscalerShape,
   deploymentShape,
@@ -34,6 +35,7 @@ import {
   servingRuntimeShape,
 } from "./support/manifest-shapes.ts";
 import { readMetricNames } from "./support/prometheus-names.ts";
+import { TemporaryFolder } from "./support/server-process.ts";
 
 const OVERLAYS = KUSTOMIZATIONS.filter((folder) => folder.includes("overlays"));
 
@@ -158,6 +160,29 @@ describe("deploy/kubernetes and deploy/kserve", () => {
       }
     });
 
+    test(`${folder} knows its Service by every name that agents in the cluster may call it by`, () => {
+      const { name, namespace } = findManifest(folder, "Service", serviceShape).metadata;
+      const guard = new RequestGuard({
+        publicBaseUrl: publicUrl(folder),
+        allowedHosts: (configOf(folder)["ALLOWED_HOSTS"] ?? "").split(","),
+        allowedOrigins: [],
+      });
+      const names = [name, `${name}.${namespace}`, `${name}.${namespace}.svc`, `${name}.${namespace}.svc.cluster.local`];
+      for (const host of names) assert.equal(guard.check({ host, origin: undefined, localAddress: "10.1.2.3" }), undefined);
+    });
+
+    test(`${folder} finds names in the cluster, through the node's cache of them where there is one`, () => {
+      const { egress = [] } = findPolicy(folder, "mcp-image-server");
+      const names = egress.find(({ ports }) => ports.some(({ protocol, port }) => protocol === "UDP" && port === 53));
+      assert.deepEqual(names?.to, [{ namespaceSelector: {} }, { ipBlock: { cidr: "169.254.20.10/32" } }]);
+    });
+
+    test(`${folder} lets a node be emptied, and a session go on with another replica`, () => {
+      const budget = manifestsOf(folder).find(({ kind }) => kind === "PodDisruptionBudget");
+      assert.deepEqual(z.looseObject({ maxUnavailable: z.int() }).parse(budget?.["spec"]).maxUnavailable, 1);
+      assert.equal(readSettings(configOf(folder)).settings.mcp.adoptsSessions, true);
+    });
+
     test(`${folder} has more than one replica, and a store that all of them share`, () => {
       assert.ok(findManifest(folder, "HorizontalPodAutoscaler", autoscalerShape).spec.minReplicas > 1);
       const data = configOf(folder);
@@ -231,6 +256,31 @@ describe("deploy/kubernetes and deploy/kserve", () => {
     assert.equal(metadata.annotations?.["serving.kserve.io/autoscalerClass"], "external");
     assert.ok(readMetricNames(spec.triggers[0]?.metadata.query ?? "").includes("image_queue_depth"));
   });
+
+  for (const file of ["docs/kubernetes.md", "docs/openshift-ai.md"]) {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [, yaml = "", name = ""] of text.matchAll(/^```yaml\n(# ([\w-]+)\/kustomization\.yaml\n.*?)^```/gms)) {
+      test(`${name} of ${file} is an overlay with what it says`, (context) => {
+        using place = new TemporaryFolder();
+        symlinkSync(root, join(place.path, "mcp-image-server"));
+        const folder = join(place.path, name);
+        mkdirSync(folder);
+        writeFileSync(join(folder, "kustomization.yaml"), yaml);
+        const printed = JSON.stringify(renderKustomization(folder));
+        const values = Array.from(yaml.matchAll(/^ +(?:- [A-Z_0-9]+=|newName: |value: )"?(.*?)"?$/gm), ([, value = ""]) => value);
+        assert.ok(values.length >= 3);
+        for (const value of values) assert.ok(printed.includes(value), value);
+        const { status, stderr, error } = spawnSync("kubectl", ["kustomize", folder], { encoding: "utf8" });
+        if (error) return context.skip("kubectl is not installed");
+        assert.equal(status, 0, stderr);
+      });
+    }
+  }
+
+  function findPolicy(folder: string, name: string): z.infer<typeof networkPolicyShape>["spec"] {
+    const found = manifestsOf(folder).find(({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === name);
+    return networkPolicyShape.parse(found).spec;
+  }
 
   function publicUrl(folder: string): string | undefined {
     return configOf(folder)["PUBLIC_BASE_URL"];

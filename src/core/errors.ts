@@ -63,7 +63,9 @@ export const ERROR_TABLE = {
     httpStatus: 403,
     retryable: false,
     publicMessage: "This operation is not allowed for this client",
-    remedy: "Deleting and cleaning up answer loopback clients only while no authentication is configured.",
+    remedy:
+      "Without authentication, drawing, keeping, deleting and cleaning up over HTTP are for clients on the same machine, " +
+      "as callers of a container never are: set AUTH_MODE.",
   },
   unauthorized: {
     httpStatus: 401,
@@ -335,25 +337,25 @@ export const ERROR_TABLE = {
     httpStatus: 500,
     retryable: true,
     publicMessage: "The picture could not be stored",
-    remedy: "The log has the cause.",
+    remedy: "The log has the cause, such as the rights of STORAGE_PATH to write or the policy of the bucket.",
   },
   storage_read_failed: {
     httpStatus: 500,
     retryable: true,
     publicMessage: "The picture could not be read",
-    remedy: "The log has the cause.",
+    remedy: "The log has the cause, such as the rights of STORAGE_PATH to read or the policy of the bucket.",
   },
   storage_delete_failed: {
     httpStatus: 500,
     retryable: true,
     publicMessage: "The picture could not be deleted",
-    remedy: "The log has the cause.",
+    remedy: "The log has the cause, such as the rights of STORAGE_PATH to delete or the policy of the bucket.",
   },
   storage_list_failed: {
     httpStatus: 500,
     retryable: true,
     publicMessage: "The pictures could not be listed",
-    remedy: "The log has the cause.",
+    remedy: "The log has the cause, such as the rights of STORAGE_PATH, or s3:ListBucket on the bucket.",
   },
   storage_timeout: {
     httpStatus: 504,

@@ -19,6 +19,7 @@ export interface Manifest {
 
 const generator = z.strictObject({
   name: z.string(),
+  namespace: z.string().optional(),
   behavior: z.literal("merge").optional(),
   literals: z.array(z.string()).default([]),
   files: z.array(z.string()).default([]),
@@ -44,7 +45,9 @@ const kustomization = z.strictObject({
     .array(z.strictObject({ pairs: z.record(z.string(), z.string()), includeSelectors: z.literal(true).optional() }))
     .default([]),
   configMapGenerator: z.array(generator).default([]),
-  images: z.array(z.strictObject({ name: z.string(), newTag: z.string() })).default([]),
+  images: z
+    .array(z.strictObject({ name: z.string(), newName: z.string().optional(), newTag: z.string() }))
+    .default([]),
   patches: z
     .array(z.strictObject({ target: z.strictObject({ kind: z.string(), name: z.string() }), patch: z.string() }))
     .default([]),
@@ -86,7 +89,7 @@ function applyKustomization(folder: string, manifests: Manifest[]): void {
   }
   for (const manifest of own) {
     for (const { pairs, includeSelectors } of parsed.labels) label(manifest, pairs, includeSelectors === true);
-    for (const { name, newTag } of parsed.images) retag(manifest, name, newTag);
+    for (const { name, newName = name, newTag } of parsed.images) retag(manifest, name, `${newName}:${newTag}`);
     if (parsed.namespace !== undefined) manifest.metadata.namespace = parsed.namespace;
   }
   if (own !== manifests) manifests.push(...own);
@@ -115,7 +118,12 @@ function generateConfigMap(folder: string, entry: z.infer<typeof generator>, man
     return [name, readFileSync(join(folder, path), "utf8")] as const;
   });
   const data = Object.fromEntries([...literals, ...files]);
-  const existing = manifests.find(({ kind, metadata }) => kind === "ConfigMap" && metadata.name === entry.name);
+  const existing = manifests.find(
+    ({ kind, metadata }) =>
+      kind === "ConfigMap" &&
+      metadata.name === entry.name &&
+      (entry.namespace === undefined || metadata.namespace === entry.namespace),
+  );
   assert.equal(existing !== undefined, entry.behavior === "merge", `ConfigMap ${entry.name} in ${folder}`);
   if (existing) {
     Object.assign(existing["data"] as Record<string, string>, data);
@@ -171,11 +179,11 @@ function makeMember(manifest: Manifest, path: readonly string[]): object {
   return member;
 }
 
-function retag(value: unknown, name: string, tag: string): void {
+function retag(value: unknown, name: string, image: string): void {
   if (typeof value !== "object" || value === null) return;
   for (const [key, member] of Object.entries(value)) {
     if (key === "image" && typeof member === "string" && member.split(":")[0] === name) {
-      (value as Record<string, unknown>)[key] = `${name}:${tag}`;
-    } else retag(member, name, tag);
+      (value as Record<string, unknown>)[key] = image;
+    } else retag(member, name, image);
   }
 }

@@ -289,7 +289,7 @@ export const networkPolicyShape = z.strictObject({
           to: z.array(
             z.union([
               selectorPeer,
-              z.strictObject({ ipBlock: z.strictObject({ cidr: z.string(), except: z.array(z.string()) }) }),
+              z.strictObject({ ipBlock: z.strictObject({ cidr: z.string(), except: z.array(z.string()).optional() }) }),
             ]),
           ),
           ports: policyPorts,
@@ -361,7 +361,7 @@ export const MANIFEST_SHAPES: Readonly<Record<string, z.ZodType>> = {
     kind: z.literal("PodDisruptionBudget"),
     metadata,
     spec: z.strictObject({
-      minAvailable: z.int(),
+      maxUnavailable: z.int().positive(),
       unhealthyPodEvictionPolicy: z.literal("AlwaysAllow"),
       selector: matchLabels,
     }),
