@@ -69,7 +69,9 @@ describe("deploy/Dockerfile", () => {
     const gathering = instructions.find(({ rest }) => rest.includes("/runtime/app/"))?.rest ?? "";
     // A checkout that was made with the umask 077 is readable by its owner alone.
     assert.match(gathering, / && chmod -R a\+rX,go-w \/runtime\/app$/);
-    const copied = Array.from(gathering.matchAll(/cp -r (.*?) \/runtime/g), ([, names = ""]) => names.split(" ")).flat();
+    const copied = Array.from(gathering.matchAll(/cp -r (.*?) \/runtime/g), ([, names = ""]) =>
+      names.split(" "),
+    ).flat();
     for (const name of [
       "dist/cli",
       "dist/vendor",

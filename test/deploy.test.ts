@@ -167,8 +167,14 @@ describe("deploy/kubernetes and deploy/kserve", () => {
         allowedHosts: (configOf(folder)["ALLOWED_HOSTS"] ?? "").split(","),
         allowedOrigins: [],
       });
-      const names = [name, `${name}.${namespace}`, `${name}.${namespace}.svc`, `${name}.${namespace}.svc.cluster.local`];
-      for (const host of names) assert.equal(guard.check({ host, origin: undefined, localAddress: "10.1.2.3" }), undefined);
+      const names = [
+        name,
+        `${name}.${namespace}`,
+        `${name}.${namespace}.svc`,
+        `${name}.${namespace}.svc.cluster.local`,
+      ];
+      for (const host of names)
+        assert.equal(guard.check({ host, origin: undefined, localAddress: "10.1.2.3" }), undefined);
     });
 
     test(`${folder} finds names in the cluster, through the node's cache of them where there is one`, () => {
@@ -267,7 +273,10 @@ describe("deploy/kubernetes and deploy/kserve", () => {
         mkdirSync(folder);
         writeFileSync(join(folder, "kustomization.yaml"), yaml);
         const printed = JSON.stringify(renderKustomization(folder));
-        const values = Array.from(yaml.matchAll(/^ +(?:- [A-Z_0-9]+=|newName: |value: )"?(.*?)"?$/gm), ([, value = ""]) => value);
+        const values = Array.from(
+          yaml.matchAll(/^ +(?:- [A-Z_0-9]+=|newName: |value: )"?(.*?)"?$/gm),
+          ([, value = ""]) => value,
+        );
         assert.ok(values.length >= 3);
         for (const value of values) assert.ok(printed.includes(value), value);
         const { status, stderr, error } = spawnSync("kubectl", ["kustomize", folder], { encoding: "utf8" });

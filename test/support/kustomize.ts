@@ -45,9 +45,7 @@ const kustomization = z.strictObject({
     .array(z.strictObject({ pairs: z.record(z.string(), z.string()), includeSelectors: z.literal(true).optional() }))
     .default([]),
   configMapGenerator: z.array(generator).default([]),
-  images: z
-    .array(z.strictObject({ name: z.string(), newName: z.string().optional(), newTag: z.string() }))
-    .default([]),
+  images: z.array(z.strictObject({ name: z.string(), newName: z.string().optional(), newTag: z.string() })).default([]),
   patches: z
     .array(z.strictObject({ target: z.strictObject({ kind: z.string(), name: z.string() }), patch: z.string() }))
     .default([]),
