@@ -57,6 +57,13 @@ describe("serve --local, in a process of its own with the built-in engine", () =
     });
   }
 
+  test("draws with the steps and the guidance that suit the model, in the advertised size, when nobody says otherwise", async () => {
+    await using client = await connected("modern");
+    const { metadata } = await generate(client.client, { num_inference_steps: undefined });
+    const { width, height, num_inference_steps: steps, guidance_scale: guidance } = metadata;
+    assert.deepEqual({ width, height, steps, guidance }, { width: 512, height: 512, steps: 20, guidance: 4 });
+  });
+
   // Proves: ENGINE-2
   test("draws the same bytes for the same seed and another picture for another", async () => {
     await using client = await connected("modern");

@@ -6,6 +6,7 @@ import { shippedModelPath } from "../engine/package-files.ts";
 import { ImageWorkerPool } from "../images/image-worker-pool.ts";
 import type { ImageGenerator } from "../kserve/generated-image.ts";
 import { KServeClient } from "../kserve/kserve-client.ts";
+import { GENERATION_DEFAULTS } from "../kserve/model-profiles.ts";
 import type { UpstreamObserver } from "../kserve/upstream-observer.ts";
 import { BufferPool } from "../core/buffer-pool.ts";
 import type { AnswerForm } from "../wire/picture-answer.ts";
@@ -13,6 +14,8 @@ import { EmbeddedGenerator } from "./embedded-generator.ts";
 
 /** Memory for pictures that is kept between two jobs: one of the largest, or a few of the usual ones. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+const { width, height } = GENERATION_DEFAULTS;
+const ADVERTISED_SIZE = { width, height };
 
 /** What draws the pictures, and what it is called. */
 export interface Generator extends AsyncDisposable {
@@ -94,8 +97,8 @@ function createEmbeddedGenerator(settings: Settings, pool: ImageWorkerPool): Gen
       endpoint: "http://localhost",
       socketPath: address.socketPath,
       modelName,
-      // A user's model knows best what suits it; ours draws what the tool advertises.
-      modelProfile: modelPath === undefined ? "none" : undefined,
+      // A model knows best what suits it, except that ours gives the size that the tool advertises, not its own small one.
+      modelProfile: modelPath === undefined ? ADVERTISED_SIZE : {},
       protocol: "v1",
       trustWarnings: true,
     });

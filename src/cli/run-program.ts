@@ -75,8 +75,18 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     .addOption(new Option("-n, --negative-prompt <text>", "what to avoid"))
     .addOption(numberOption("-W, --width <pixels>", "64 to 2048").default(undefined, "512"))
     .addOption(numberOption("-H, --height <pixels>", "64 to 2048").default(undefined, "512"))
-    .addOption(numberOption("-s, --steps <count>", "denoising steps, 1 to 200").default(undefined, "50"))
-    .addOption(numberOption("-g, --guidance <scale>", "guidance scale, 1 to 20").default(undefined, "7.5"))
+    .addOption(
+      numberOption("-s, --steps <count>", "denoising steps, 1 to 200").default(
+        undefined,
+        "what suits the model, else 50",
+      ),
+    )
+    .addOption(
+      numberOption("-g, --guidance <scale>", "guidance scale, 1 to 20").default(
+        undefined,
+        "what suits the model, else 7.5",
+      ),
+    )
     .addOption(numberOption("--seed <number>", "0 to 4294967295; the same seed gives the same picture"))
     .option("-o, --output <file>", "where to write; an existing file is not overwritten")
     .option("-f, --force", "overwrite the file")

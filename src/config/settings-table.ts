@@ -52,6 +52,7 @@ export interface SettingDefinition<Value = unknown> {
 const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const satisfies readonly LogLevel[];
 const MODEL_PROFILES = [
   "auto",
+  "runtime",
   "none",
   "sd",
   "sdxl",
@@ -248,7 +249,7 @@ export const SETTINGS_TABLE = {
   KSERVE_MODEL_PROFILE: {
     group: "Model server",
     description:
-      "Size, steps and guidance for what a caller leaves open; `auto` goes by the name of the model, `none` is 512x512, 50 steps, 7.5.",
+      "Size, steps and guidance for what a caller leaves open; `auto` goes by the name of the model, `none` is 512x512, 50 steps, 7.5, `runtime` leaves all to the model server.",
     kind: choice(MODEL_PROFILES),
     default: "auto",
   },

@@ -70,7 +70,7 @@ export type StorageSettings = FileStorageSettings | S3StorageSettings;
 
 export type EndpointSettings = { readonly kind: "url"; readonly url: string } | { readonly kind: "embedded" };
 
-export type ModelProfileName = "auto" | "none" | "sd" | "sdxl" | "sd3" | "flux" | "turbo" | "lcm";
+export type ModelProfileName = "auto" | "runtime" | "none" | "sd" | "sdxl" | "sd3" | "flux" | "turbo" | "lcm";
 
 /** KServe's V1, the Open Inference Protocol, or OpenAI's images. */
 export type ProtocolName = "v1" | "v2" | "openai";

@@ -146,6 +146,16 @@ suite("KServeClient, the engine's report", () => {
     assert.deepEqual(metadata.engine, { native_width: 256, scheduler: "euler" });
   });
 
+  test("tells the steps and the guidance where none were sent, when it is trusted", async () => {
+    const own = { num_inference_steps: 20, guidance_scale: 4 };
+    const tell = async (trustWarnings: boolean): Promise<unknown[]> => {
+      const { metadata } = await draw({ kind: "draw", prediction: own }, { trustWarnings });
+      return [metadata.num_inference_steps, metadata.guidance_scale];
+    };
+    assert.deepEqual(await tell(true), [20, 4]);
+    assert.deepEqual(await tell(false), [undefined, undefined]);
+  });
+
   test("is dropped when it is not", async () => {
     const { metadata } = await draw({ kind: "draw", prediction });
     assert.deepEqual(metadata.warnings, []);

@@ -17,7 +17,7 @@ import type {
   WaitUntilIdleOptions,
 } from "./generated-image.ts";
 import { HttpTransport } from "./http-transport.ts";
-import { applyModelProfile, chooseModelProfile } from "./model-profiles.ts";
+import { applyModelProfile, chooseModelProfile, type ModelProfile } from "./model-profiles.ts";
 import { ModelServer, type CallOptions, type AnswerReader } from "./model-server.ts";
 import { PhaseTimer } from "./phase-timer.ts";
 import { PictureJobs, type PayloadOptions } from "./picture-jobs.ts";
@@ -44,8 +44,8 @@ export interface KServeClientOptions extends EndpointAccess, PayloadOptions {
   readonly deadlineSeconds?: number;
   /** A Unix socket or named pipe to connect to; of the endpoint only the path then counts. */
   readonly socketPath?: string | undefined;
-  /** Fills in what a request leaves open. Default: nothing is, so that the runtime's own defaults hold. */
-  readonly modelProfile?: ModelProfileName | undefined;
+  /** Fills in what a request leaves open, all of it or a part. Default: `runtime`, which fills in nothing. */
+  readonly modelProfile?: ModelProfileName | Partial<ModelProfile> | undefined;
   readonly clock?: Clock;
   readonly random?: Random;
   /** True for an engine of our own: its warnings and reported values are passed on. Default false. */
@@ -94,7 +94,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #deadlineMs: number;
   readonly #maxRetries: number;
-  readonly #modelProfile: ModelProfileName | undefined;
+  readonly #modelProfile: ModelProfileName | Partial<ModelProfile>;
   readonly #transport: HttpTransport;
   readonly #model: ServedModel;
   readonly #jobs: PictureJobs;
@@ -118,7 +118,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     this.#timeoutMs = timeoutSeconds * 1000;
     this.#deadlineMs = (options.deadlineSeconds ?? WAKE_ALLOWANCE_SECONDS + timeoutSeconds) * 1000;
     this.#maxRetries = maxRetries;
-    this.#modelProfile = options.modelProfile;
+    this.#modelProfile = options.modelProfile ?? "runtime";
     this.#transport = new HttpTransport({ endpoint, socketPath: options.socketPath, access: options, observer });
     this.#circuit = new CircuitBreaker({ clock, observer });
     const { pool, readAside, protocol = "auto", v2Mapping: mapping, allowsUrlFetch = false } = options;
@@ -289,8 +289,8 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   }
 
   #fillIn(request: GenerateImageRequest, modelName: string): GenerateImageRequest {
-    const setting = this.#modelProfile;
-    return setting === undefined ? request : applyModelProfile(request, chooseModelProfile(setting, modelName));
+    const profile = this.#modelProfile;
+    return applyModelProfile(request, typeof profile === "string" ? chooseModelProfile(profile, modelName) : profile);
   }
 
   #toCall(options: Pick<GenerateImageOptions, "signal" | "requestId" | "traceparent">): Omit<CallOptions, "limitMs"> {

@@ -41,6 +41,8 @@ test("KServeClient sends what suits the model that it found served, and only the
   for (const [modelProfile, expected] of [
     ["auto", { height: 1024, num_inference_steps: 30, guidance_scale: 5 }],
     ["none", { height: 512, num_inference_steps: 50, guidance_scale: 7.5 }],
+    ["runtime", {}],
+    [{ guidanceScale: 4 }, { guidance_scale: 4 }],
     [undefined, {}],
   ] as const) {
     await using bench = await createKServeBench({ modelProfile }, { modelNames: ["my-sdxl"] });

@@ -28,6 +28,8 @@ const DISTILLED = { numInferenceSteps: 4, guidanceScale: 1 } as const;
  * steps what gains nothing from 50.
  */
 export const MODEL_PROFILES = {
+  /** What the runtime itself draws with. */
+  runtime: {},
   none: GENERATION_DEFAULTS,
   sd: GENERATION_DEFAULTS,
   sdxl: { ...LARGE, numInferenceSteps: 30, guidanceScale: 5 },
@@ -35,7 +37,7 @@ export const MODEL_PROFILES = {
   flux: { ...LARGE, numInferenceSteps: 28, guidanceScale: 3.5 },
   turbo: { ...GENERATION_DEFAULTS, ...DISTILLED },
   lcm: { ...GENERATION_DEFAULTS, numInferenceSteps: 4, guidanceScale: 8 },
-} as const satisfies Record<Exclude<ModelProfileName, "auto">, ModelProfile>;
+} as const satisfies Record<Exclude<ModelProfileName, "auto">, Partial<ModelProfile>>;
 
 /** Families by what their models are called; the first that fits counts. */
 const FAMILIES: readonly (readonly [RegExp, ModelProfile])[] = [
@@ -48,7 +50,7 @@ const FAMILIES: readonly (readonly [RegExp, ModelProfile])[] = [
 const IS_DISTILLED = /turbo|lightning|schnell|hyper[-_]?sd/;
 
 /** The profile of a model; `auto` goes by its name. */
-export function chooseModelProfile(setting: ModelProfileName, modelName: string): ModelProfile {
+export function chooseModelProfile(setting: ModelProfileName, modelName: string): Partial<ModelProfile> {
   if (setting !== "auto") return MODEL_PROFILES[setting];
   const name = modelName.toLowerCase();
   const family = FAMILIES.find(([pattern]) => pattern.test(name))?.[1] ?? GENERATION_DEFAULTS;
@@ -56,16 +58,10 @@ export function chooseModelProfile(setting: ModelProfileName, modelName: string)
 }
 
 /** The request with the profile's values where the caller gave none. */
-export function applyModelProfile(
+export function applyModelProfile<Profile extends Partial<ModelProfile>>(
   request: GenerateImageRequest,
-  profile: ModelProfile,
-): GenerateImageRequest & ModelProfile {
-  const { width, height, numInferenceSteps, guidanceScale } = request;
-  return {
-    ...request,
-    width: width ?? profile.width,
-    height: height ?? profile.height,
-    numInferenceSteps: numInferenceSteps ?? profile.numInferenceSteps,
-    guidanceScale: guidanceScale ?? profile.guidanceScale,
-  };
+  profile: Profile,
+): GenerateImageRequest & Profile {
+  const given = Object.entries(request).filter(([, value]) => value !== undefined);
+  return { ...request, ...profile, ...Object.fromEntries(given) };
 }

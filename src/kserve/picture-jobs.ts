@@ -166,8 +166,10 @@ export class PictureJobs {
   ): GeneratedImage {
     const { imageData, memory, format, width, height, report } = prediction;
     const seedReport = toSeedReport(asked.seed, toNumber(sent.seed), report);
-    const numInferenceSteps = toNumber(sent.num_inference_steps);
-    const guidanceScale = toNumber(sent.guidance_scale);
+    // Where nothing was sent the model's own values held, which only an engine of ours is believed about.
+    const own: JsonObject = this.#trustWarnings ? report : {};
+    const numInferenceSteps = toNumber(sent.num_inference_steps) ?? toNumber(own["num_inference_steps"]);
+    const guidanceScale = toNumber(sent.guidance_scale) ?? toNumber(own["guidance_scale"]);
     return {
       imageData,
       ...(memory && { memory }),

@@ -46,7 +46,7 @@ export function toComposer(): Html {
             max="200"
             step="1"
             inputmode="numeric"
-            placeholder="50"
+            placeholder="auto"
         /></label>
         <label
           >Guidance<input
@@ -56,7 +56,7 @@ export function toComposer(): Html {
             max="20"
             step="0.1"
             inputmode="decimal"
-            placeholder="7.5"
+            placeholder="auto"
         /></label>
         <label
           >Seed<input
