@@ -11,6 +11,7 @@ export type {
   GenerationProgress,
   ImageGenerator,
   SeedReport,
+  Upstream,
   WaitUntilIdleOptions,
 } from "./kserve/generated-image.ts";
 export { KServeError, ConfigurationError } from "./core/errors.ts";

@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
-import { EventEmitter, once } from "node:events";
-import { createServer as createHttp } from "node:http";
-import type { AddressInfo } from "node:net";
+import { once } from "node:events";
 import { describe, test } from "node:test";
-import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { FakeKServeRuntime } from "../src/testing/fake-kserve-runtime.ts";
 import { startLoadedServer, toOutcome, type LogEntry } from "./support/loaded-server.ts";
-import { connectMcpHttp, createMcpClient, ERAS } from "./support/mcp-clients.ts";
-import { COMMAND, freshEnvironment, ServerProcess, TemporaryFolder } from "./support/server-process.ts";
+import { connectMcpHttp } from "./support/mcp-clients.ts";
+import { ServerProcess, TemporaryFolder } from "./support/server-process.ts";
 
 const ARGUMENTS = { prompt: "a very secret cat", width: 64, height: 64 };
-const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
-const TRACEPARENT = `00-${TRACE_ID}-00f067aa0ba902b7-01`;
 
 describe("METRICS_PORT", () => {
   test("moves /metrics to a port of its own, which gives nothing else", async () => {
@@ -114,116 +109,3 @@ test("serve says loudly that everybody may use it, unless somebody meant it", as
   assert.deepEqual(await warningsOf({ HOST: "0.0.0.0", AUTH_MODE: "none" }), []);
   assert.deepEqual(await warningsOf({ HOST: "127.0.0.1" }), []);
 });
-
-describe("Traces", () => {
-  for (const era of ERAS) {
-    test(`a ${era} caller's trace context goes on to the model server`, async () => {
-      await using server = await startLoadedServer();
-      const client = await server.connect(era);
-      await client.callTool({ name: "generate_image", arguments: ARGUMENTS, _meta: { traceparent: TRACEPARENT } });
-      await client.callTool({ name: "generate_image", arguments: ARGUMENTS, _meta: { traceparent: "evil\r\nx: y" } });
-      await client.close();
-      assert.deepEqual(
-        server.runtime.posts.map(({ headers }) => headers["traceparent"]),
-        [TRACEPARENT, undefined],
-      );
-    });
-  }
-
-  test("are sent where the usual variables say, as children of the caller's span", async () => {
-    await using runtime = await FakeKServeRuntime.start();
-    using home = new TemporaryFolder();
-    await using collector = await startCollector();
-    await using server = await ServerProcess.start({
-      home: home.path,
-      settings: { KSERVE_ENDPOINT: runtime.url, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
-    });
-    const client = await connectMcpHttp(new URL(`${server.url}/mcp`), "modern");
-    await client.callTool({ name: "generate_image", arguments: ARGUMENTS, _meta: { traceparent: TRACEPARENT } });
-    await client.close();
-    assert.equal(await server.stop(), 0);
-    const text = collector.text();
-    for (const name of [
-      "tools/call generate_image",
-      "generate_content",
-      "execute_tool",
-      "mcp.server.operation.duration",
-    ]) {
-      assert.ok(text.includes(name), name);
-    }
-    assert.ok(text.includes(Buffer.from(TRACE_ID, "hex").toString("latin1")), "the caller's trace");
-    assert.ok(!text.includes(ARGUMENTS.prompt), "no prompt");
-    const sent = String(runtime.posts[0]?.headers["traceparent"]);
-    assert.match(sent, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-01$`));
-    assert.notEqual(sent, TRACEPARENT, "our own span is the parent now");
-  });
-
-  for (const era of ERAS) {
-    test(`of calls over stdio are sent as those over HTTP, ${era} era`, async () => {
-      await using runtime = await FakeKServeRuntime.start();
-      await using collector = await startCollector();
-      using home = new TemporaryFolder();
-      const settings = {
-        KSERVE_ENDPOINT: runtime.url,
-        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-        // At once: a client does not wait long for a server to end.
-        OTEL_BSP_SCHEDULE_DELAY: "50",
-        OTEL_METRIC_EXPORT_INTERVAL: "200",
-        OTEL_METRIC_EXPORT_TIMEOUT: "200",
-      };
-      const client = createMcpClient(era);
-      const env = freshEnvironment(home.path, settings);
-      await client.connect(
-        new StdioClientTransport({ command: process.execPath, args: [COMMAND], env, cwd: home.path, stderr: "ignore" }),
-      );
-      await client.callTool({ name: "generate_image", arguments: ARGUMENTS, _meta: { traceparent: TRACEPARENT } });
-      const names = ["tools/call generate_image", "generate_content", "pipe", "mcp.server.operation.duration"];
-      for (const name of names) await collector.waitFor(name);
-      await client.close();
-      assert.ok(!collector.text().includes(ARGUMENTS.prompt), "no prompt");
-      const sent = String(runtime.posts[0]?.headers["traceparent"]);
-      assert.match(sent, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-01$`));
-      assert.notEqual(sent, TRACEPARENT, "our own span is the parent now");
-    });
-
-    test(`a ${era} caller's trace context goes on to the model server over stdio`, async () => {
-      await using runtime = await FakeKServeRuntime.start();
-      using home = new TemporaryFolder();
-      const client = createMcpClient(era);
-      const env = freshEnvironment(home.path, { KSERVE_ENDPOINT: runtime.url });
-      await client.connect(
-        new StdioClientTransport({ command: process.execPath, args: [COMMAND], env, cwd: home.path, stderr: "ignore" }),
-      );
-      await client.callTool({ name: "generate_image", arguments: ARGUMENTS, _meta: { traceparent: TRACEPARENT } });
-      await client.close();
-      assert.equal(runtime.posts[0]?.headers["traceparent"], TRACEPARENT);
-    });
-  }
-});
-
-/** Takes what OpenTelemetry sends, and answers that all is well. */
-async function startCollector() {
-  const received: Buffer[] = [];
-  const news = new EventEmitter();
-  const collector = createHttp((request, response) => {
-    request.on("data", (chunk: Buffer) => received.push(chunk));
-    request.on("end", () => {
-      response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
-      news.emit("received");
-    });
-  }).listen(0, "127.0.0.1");
-  await once(collector, "listening");
-  const { port } = collector.address() as AddressInfo;
-  const text = (): string => Buffer.concat(received).toString("latin1");
-  return {
-    url: `http://127.0.0.1:${port}`,
-    text,
-    waitFor: async (words: string): Promise<void> => {
-      while (!text().includes(words)) await once(news, "received");
-    },
-    [Symbol.asyncDispose]: async () => {
-      collector.closeAllConnections();
-      collector.close();
-    },
-  };
-}

@@ -5,6 +5,7 @@ import type {
   GenerateImageOptions,
   GenerateImageRequest,
   ImageGenerator,
+  Upstream,
   WaitUntilIdleOptions,
 } from "../kserve/generated-image.ts";
 
@@ -44,6 +45,10 @@ export class EmbeddedGenerator implements ImageGenerator, AsyncDisposable {
 
   async waitUntilIdle(options: WaitUntilIdleOptions): Promise<void> {
     await this.#engine.value?.client.waitUntilIdle?.(options);
+  }
+
+  get upstream(): Upstream | undefined {
+    return this.#engine.value?.client.upstream;
   }
 
   async close(): Promise<void> {

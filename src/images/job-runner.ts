@@ -13,6 +13,7 @@ import type { Tracing } from "../telemetry/tracing.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { AbandonedJobs } from "./abandoned-jobs.ts";
 import { drawImage } from "./draw-image.ts";
+import { toGenerationCall, toGenerationDetails } from "./generation-call.ts";
 import type { JobControl } from "./image-job.ts";
 
 export interface JobRunnerOptions {
@@ -38,15 +39,6 @@ export interface JobOrder {
   /** Kept with the picture, beside what is known of its making. */
   readonly facts: JsonObject;
 }
-
-const GENERATION_SPAN = {
-  name: "generate_content",
-  attributes: {
-    "gen_ai.operation.name": "generate_content",
-    "gen_ai.provider.name": "kserve",
-    "gen_ai.output.type": "image",
-  },
-} as const;
 
 const logger = getLogger("images");
 
@@ -111,16 +103,19 @@ export class JobRunner {
     const { storage, generator, metrics, tracing, clock, random } = this.#options;
     using _room = await storage.reserveRoom({ signal }); // before the model is asked: a drawn picture finds its place
     const startedAtMs = clock.monotonicMs();
-    const { imageData, release, metadata } = await tracing.send(GENERATION_SPAN, async (traceparent) =>
-      drawImage(generator, request, {
+    const call = toGenerationCall(request, generator.upstream);
+    const { imageData, release, metadata } = await tracing.send(call, async (traceparent, tell) => {
+      const drawn = await drawImage(generator, request, {
         random,
         embedsPrompt: this.#options.embedsPrompt,
         requestId: imageId,
         signal,
         onProgress: report,
         ...(traceparent !== undefined && { traceparent }),
-      }),
-    );
+      });
+      tell?.({ details: toGenerationDetails(drawn.metadata) });
+      return drawn;
+    });
     report({ phase: "saving" });
     // While this picture is stored the model draws the next one, but no further ahead: memory holds no more of them.
     using _save = await this.#saves.acquire();

@@ -84,6 +84,14 @@ export interface WaitUntilIdleOptions {
   readonly estimatedMs: number;
 }
 
+/** Who is asked for pictures. */
+export interface Upstream {
+  /** `undefined` as long as it is not known. */
+  readonly modelName: string | undefined;
+  /** `undefined` for an engine of this process. */
+  readonly server: { readonly hostname: string; readonly port: number } | undefined;
+}
+
 /** What the image service needs of a generator; `KServeClient` and `MockKServeClient` are ones. */
 export interface ImageGenerator {
   /** @throws {KServeError} */
@@ -95,4 +103,6 @@ export interface ImageGenerator {
    * Never rejects; an aborted signal ends the wait.
    */
   waitUntilIdle?(options: WaitUntilIdleOptions): Promise<void>;
+  /** Told to whoever follows calls from one service to the next. */
+  readonly upstream?: Upstream | undefined;
 }

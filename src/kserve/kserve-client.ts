@@ -7,13 +7,14 @@ import { getLogger } from "../logging/logger.ts";
 import type { BufferPool } from "../core/buffer-pool.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
 import type { EndpointAccess } from "./endpoint-access.ts";
-import { chooseModelName, chooseProtocol, parseEndpoint } from "./endpoint.ts";
+import { chooseModelName, chooseProtocol, parseEndpoint, type Endpoint } from "./endpoint.ts";
 import type {
   GeneratedImage,
   GenerateImageOptions,
   GenerateImageRequest,
   GenerationProgress,
   ImageGenerator,
+  Upstream,
   WaitUntilIdleOptions,
 } from "./generated-image.ts";
 import { HttpTransport } from "./http-transport.ts";
@@ -99,6 +100,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   readonly #model: ServedModel;
   readonly #jobs: PictureJobs;
   readonly #circuit: CircuitBreaker;
+  readonly #server: Upstream["server"];
   readonly #retryBudget = new RetryBudget();
   readonly #inFlight = new Set<Promise<unknown>>();
   #hasGenerated = false;
@@ -121,6 +123,7 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
     this.#modelProfile = options.modelProfile ?? "runtime";
     this.#transport = new HttpTransport({ endpoint, socketPath: options.socketPath, access: options, observer });
     this.#circuit = new CircuitBreaker({ clock, observer });
+    this.#server = options.socketPath === undefined ? serverOf(endpoint) : undefined;
     const { pool, readAside, protocol = "auto", v2Mapping: mapping, allowsUrlFetch = false } = options;
     const fixed = chooseProtocol(endpoint, protocol);
     const server = new ModelServer({
@@ -163,6 +166,10 @@ export class KServeClient implements ImageGenerator, AsyncDisposable {
   /** The name that pictures are asked of, as far as it is known without asking the endpoint. */
   get modelName(): string | undefined {
     return this.#model.knownName;
+  }
+
+  get upstream(): Upstream {
+    return { modelName: this.modelName, server: this.#server };
   }
 
   /** True when the model is ready or busy and jobs are sent to it; never throws. */
@@ -316,6 +323,10 @@ function toSafeListener(listener: GenerateImageOptions["onProgress"]): (progress
       logger.warn("progress_listener_failed", { error });
     }
   };
+}
+
+function serverOf({ hostname, port, isSecure }: Endpoint): Upstream["server"] {
+  return { hostname, port: port ?? (isSecure ? 443 : 80) };
 }
 
 function deadlineOver(deadlineMs: number): UpstreamError {

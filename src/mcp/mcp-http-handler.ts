@@ -13,7 +13,8 @@ import { isJsonObject, type JsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { Scope } from "../core/scope.ts";
 import { getLogger } from "../logging/logger.ts";
-import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
+import { PassThroughTracing, type TellOutcome, type Tracing } from "../telemetry/tracing.ts";
+import { readCallOutcomes } from "./call-outcome.ts";
 import { toJsonRpcProblem, toProblemOfCode, toProblemOfProtocol } from "./json-rpc-problem.ts";
 import { McpSessions } from "./mcp-sessions.ts";
 import type { McpConnection, McpContext, McpFeature, McpServerBuilder } from "./mcp-tool.ts";
@@ -177,17 +178,21 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       if (read.kind === "refused") return sendWebResponse(read.response, res, gone);
       parsedBody = read.body;
     }
-    const exchange = async (): Promise<void> => {
+    const exchange = async (tell?: TellOutcome): Promise<void> => {
       const { response, done } = { done: undefined, ...(await route(known, toWebRequest(req, gone), parsedBody)) };
       try {
-        await sendWebResponse(response, res, gone);
+        await sendWebResponse(response, res, gone, tell && observeAnswer(response, tell));
       } finally {
         done?.();
       }
     };
     if (!isCall(parsedBody)) return exchange();
-    const { traceparent } = req.headers;
-    const served = toServedCall({ body: parsedBody, by: "http", traceparent, tools: toolScopes });
+    const { httpVersion, headers } = req;
+    const served = toServedCall({
+      body: parsedBody,
+      carrier: { kind: "http", httpVersion, headers },
+      tools: toolScopes,
+    });
     const call = tracing.serve(served, exchange);
     calls.add(call);
     return call.finally(() => calls.delete(call));
@@ -234,6 +239,15 @@ function isCall(body: unknown): boolean {
   if (Array.isArray(body)) return body.some(isCall);
   if (!isJsonObject(body)) return false;
   return typeof body["method"] === "string" && body["id"] !== undefined && body["method"] !== "subscriptions/listen";
+}
+
+/** Tells what an answer says of its call, while it is sent. */
+function observeAnswer({ headers }: Response, tell: TellOutcome): (bytes: Uint8Array) => void {
+  const sessionId = headers.get("mcp-session-id");
+  if (sessionId !== null) tell({ details: { "mcp.session.id": sessionId } });
+  return (bytes) => {
+    for (const outcome of readCallOutcomes(bytes)) tell(outcome);
+  };
 }
 
 /** The name of the tool that one message calls; of a batch none, whose calls the tools themselves look at. */

@@ -48,7 +48,8 @@ export function serveMcpStdio(options: McpStdioOptions): McpStdioConnection {
         new TracedTransport({
           transport: channel,
           tracing,
-          toServedCall: (body) => toServedCall({ body, by: "stdio", tools: toolNames }),
+          toServedCall: (body, protocolVersion) =>
+            toServedCall({ body, carrier: { kind: "stdio", protocolVersion }, tools: toolNames }),
         }),
       );
     return server;

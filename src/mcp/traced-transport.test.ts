@@ -28,7 +28,8 @@ async function createBench() {
   const transport = new TracedTransport({
     transport: channel,
     tracing,
-    toServedCall: (body) => toServedCall({ body, by: "stdio", tools: TOOLS }),
+    toServedCall: (body, protocolVersion) =>
+      toServedCall({ body, carrier: { kind: "stdio", protocolVersion }, tools: TOOLS }),
   });
   const received: JSONRPCMessage[] = [];
   Object.assign(transport, { onmessage: (message: JSONRPCMessage) => void received.push(message) });

@@ -1,11 +1,19 @@
-import type { JSONRPCMessage, MessageExtraInfo, Transport, TransportSendOptions } from "@modelcontextprotocol/server";
+import type {
+  JSONRPCMessage,
+  JSONRPCResponse,
+  MessageExtraInfo,
+  Transport,
+  TransportSendOptions,
+} from "@modelcontextprotocol/server";
 import { isJsonObject } from "../core/json.ts";
-import type { ServedCall, Tracing } from "../telemetry/tracing.ts";
+import type { CallOutcome, ServedCall, Tracing } from "../telemetry/tracing.ts";
+import { toCallOutcome } from "./call-outcome.ts";
 
 export interface TracedTransportOptions {
   readonly transport: Transport;
   readonly tracing: Tracing;
-  readonly toServedCall: (message: JSONRPCMessage) => ServedCall;
+  /** @param protocolVersion what was agreed on for the whole connection, if it was */
+  readonly toServedCall: (message: JSONRPCMessage, protocolVersion: string | undefined) => ServedCall;
 }
 
 type RequestId = string | number;
@@ -16,7 +24,8 @@ export class TracedTransport implements Transport {
   onerror?: ((error: Error) => void) | undefined;
   onmessage?: ((message: JSONRPCMessage, extra?: MessageExtraInfo) => void) | undefined;
   readonly #options: TracedTransportOptions;
-  readonly #unanswered = new Map<RequestId, () => void>();
+  readonly #unanswered = new Map<RequestId, (outcome?: CallOutcome) => void>();
+  #protocolVersion: string | undefined;
 
   constructor(options: TracedTransportOptions) {
     this.#options = options;
@@ -40,7 +49,7 @@ export class TracedTransport implements Transport {
     try {
       await this.#options.transport.send(message, options);
     } finally {
-      if (!("method" in message)) this.#end(message.id);
+      if (!("method" in message)) this.#answered(message);
     }
   }
 
@@ -55,12 +64,13 @@ export class TracedTransport implements Transport {
   #receive(message: JSONRPCMessage, extra: MessageExtraInfo | undefined): void {
     if ("method" in message && "id" in message) {
       const { tracing, toServedCall } = this.#options;
-      const { promise: answered, resolve } = Promise.withResolvers<void>();
+      const { promise: answered, resolve } = Promise.withResolvers<CallOutcome | undefined>();
       this.#end(message.id);
       this.#unanswered.set(message.id, resolve);
-      void tracing.serve(toServedCall(message), async () => {
+      void tracing.serve(toServedCall(message, this.#protocolVersion), async (tell) => {
         this.onmessage?.(message, extra);
-        await answered;
+        const outcome = await answered;
+        if (outcome !== undefined) tell?.(outcome);
       });
       return;
     }
@@ -71,9 +81,17 @@ export class TracedTransport implements Transport {
     }
   }
 
-  #end(id: unknown): void {
+  #answered(message: JSONRPCResponse): void {
+    const outcome = toCallOutcome(message);
+    // Only the answer to `initialize` names a version.
+    const version = outcome?.details?.["mcp.protocol.version"];
+    if (typeof version === "string") this.#protocolVersion = version;
+    this.#end(message.id, outcome);
+  }
+
+  #end(id: unknown, outcome?: CallOutcome): void {
     if (typeof id !== "string" && typeof id !== "number") return;
-    this.#unanswered.get(id)?.();
+    this.#unanswered.get(id)?.(outcome);
     this.#unanswered.delete(id);
   }
 }

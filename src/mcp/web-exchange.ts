@@ -22,8 +22,15 @@ export function toWebRequest(req: IncomingMessage, signal: AbortSignal): Request
 /**
  * Writes the answer of the SDK; resolves when all of it was handed to the socket, or the client has gone.
  * The head of an event stream does not wait for its first event: some clients give up when no header comes.
+ *
+ * @param observe sees the body before it is sent: all of it, or a stream event by event
  */
-export async function sendWebResponse(response: Response, res: ServerResponse, gone: AbortSignal): Promise<void> {
+export async function sendWebResponse(
+  response: Response,
+  res: ServerResponse,
+  gone: AbortSignal,
+  observe?: (bytes: Uint8Array) => void,
+): Promise<void> {
   const headers = Object.fromEntries(response.headers);
   if (response.body === null) {
     res.writeHead(response.status, headers).end();
@@ -31,18 +38,24 @@ export async function sendWebResponse(response: Response, res: ServerResponse, g
   }
   if (!headers["content-type"]?.startsWith("text/event-stream")) {
     const body = Buffer.from(await response.arrayBuffer());
+    observe?.(body);
     res.writeHead(response.status, { ...headers, "content-length": body.length }).end(body);
     return;
   }
   res.writeHead(response.status, headers);
   // Not at once: an answer that comes soon goes out with its head in one packet.
   const flush = setTimeout(() => res.flushHeaders(), HEAD_DELAY_MS);
-  await sendStream(response.body, res, gone);
+  await sendStream(response.body, res, gone, observe);
   clearTimeout(flush);
   res.end();
 }
 
-async function sendStream(body: ReadableStream<Uint8Array>, res: ServerResponse, gone: AbortSignal): Promise<void> {
+async function sendStream(
+  body: ReadableStream<Uint8Array>,
+  res: ServerResponse,
+  gone: AbortSignal,
+  observe: ((bytes: Uint8Array) => void) | undefined,
+): Promise<void> {
   const reader = body.getReader();
   const cancel = (): void => void reader.cancel().catch(() => undefined);
   gone.addEventListener("abort", cancel, { once: true });
@@ -51,6 +64,7 @@ async function sendStream(body: ReadableStream<Uint8Array>, res: ServerResponse,
     for (;;) {
       const { done, value } = await reader.read();
       if (done || gone.aborted) return;
+      observe?.(value);
       if (!res.write(value)) await once(res, "drain", { signal: gone });
     }
   } catch {

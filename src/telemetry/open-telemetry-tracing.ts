@@ -8,11 +8,10 @@ import {
   type Attributes,
   type Context,
   type Histogram,
-  type Span,
   type Tracer,
 } from "@opentelemetry/api";
 import { MCPImageError } from "../core/errors.ts";
-import type { SentCall, ServedCall, Tracing } from "./tracing.ts";
+import type { SentCall, ServedCall, TellOutcome, Tracing } from "./tracing.ts";
 
 export interface OpenTelemetryTracingOptions {
   readonly version: string;
@@ -39,22 +38,22 @@ export class OpenTelemetryTracing implements Tracing {
     this.#shutDown = shutDown;
   }
 
-  async serve<Result>({ name, traceparent, attributes }: ServedCall, work: () => Promise<Result>): Promise<Result> {
+  async serve<Result>(call: ServedCall, work: (tell: TellOutcome) => Promise<Result>): Promise<Result> {
+    const { traceparent } = call;
     const parent =
       traceparent === undefined ? context.active() : propagation.extract(context.active(), { traceparent });
-    const run = async (): Promise<Result> => work();
-    return this.#run({ name, kind: SpanKind.SERVER, attributes, parent, durations: this.#served }, run);
+    return this.#run(call, { kind: SpanKind.SERVER, parent, durations: this.#served }, work);
   }
 
   async send<Result>(
-    { name, attributes }: SentCall,
-    work: (traceparent: string | undefined) => Promise<Result>,
+    call: SentCall,
+    work: (traceparent: string | undefined, tell: TellOutcome) => Promise<Result>,
   ): Promise<Result> {
-    const call = { name, kind: SpanKind.CLIENT, attributes, parent: context.active(), durations: this.#sent };
-    return this.#run(call, async () => {
+    const span = { kind: SpanKind.CLIENT, parent: context.active(), durations: this.#sent };
+    return this.#run(call, span, async (tell) => {
       const carrier: Record<string, string> = {};
       propagation.inject(context.active(), carrier);
-      return work(carrier["traceparent"]);
+      return work(carrier["traceparent"], tell);
     });
   }
 
@@ -63,29 +62,31 @@ export class OpenTelemetryTracing implements Tracing {
   }
 
   async #run<Result>(
-    call: { name: string; kind: SpanKind; attributes: Attributes; parent: Context; durations: Histogram },
-    work: () => Promise<Result>,
+    { name, attributes, details }: SentCall,
+    { kind, parent, durations }: { kind: SpanKind; parent: Context; durations: Histogram },
+    work: (tell: TellOutcome) => Promise<Result>,
   ): Promise<Result> {
-    const { name, kind, attributes, parent, durations } = call;
-    const span = this.#tracer.startSpan(name, { kind, attributes }, parent);
+    const span = this.#tracer.startSpan(name, { kind, attributes: { ...details, ...attributes } }, parent);
     const startedAtMs = performance.now();
-    let outcome: Attributes = {};
+    let failure: Attributes = {};
+    const fail = (errorType: string): void => {
+      failure = { "error.type": errorType };
+      span.setAttributes(failure).setStatus({ code: SpanStatusCode.ERROR });
+    };
     try {
-      return await context.with(trace.setSpan(parent, span), work);
+      return await context.with(trace.setSpan(parent, span), async () =>
+        work(({ errorType, details: more = {} }) => {
+          span.setAttributes(more);
+          if (errorType !== undefined) fail(errorType);
+        }),
+      );
     } catch (error) {
-      outcome = fail(span, error);
+      // The code alone: the text may hold what a stranger wrote.
+      fail(error instanceof MCPImageError ? error.code : "internal");
       throw error;
     } finally {
-      durations.record((performance.now() - startedAtMs) / 1000, { ...attributes, ...outcome });
+      durations.record((performance.now() - startedAtMs) / 1000, { ...attributes, ...failure });
       span.end();
     }
   }
-}
-
-/** An error's code alone: its text may hold what a stranger wrote. */
-function fail(span: Span, error: unknown): Attributes {
-  const type = error instanceof MCPImageError ? error.code : "internal";
-  span.setStatus({ code: SpanStatusCode.ERROR });
-  span.setAttribute("error.type", type);
-  return { "error.type": type };
 }

@@ -7,20 +7,32 @@ export interface ServedCall {
   readonly name: string;
   /** W3C trace context of the caller. */
   readonly traceparent: string | undefined;
+  /** Few values each: durations are counted by them as well. */
   readonly attributes: SpanAttributes;
+  /** What is told of this one call. */
+  readonly details?: SpanAttributes;
 }
 
-export interface SentCall {
-  readonly name: string;
-  readonly attributes: SpanAttributes;
+export type SentCall = Omit<ServedCall, "traceparent">;
+
+/** What is known of a call once it is answered. */
+export interface CallOutcome {
+  /** Why it failed: a code or a word of ours, never the text of an error. */
+  readonly errorType?: string;
+  readonly details?: SpanAttributes;
 }
+
+export type TellOutcome = (outcome: CallOutcome) => void;
 
 /** Makes calls visible to whoever follows them from one service to the next. */
 export interface Tracing {
-  /** Does the work of a call that came in. */
-  serve<Result>(call: ServedCall, work: () => Promise<Result>): Promise<Result>;
+  /** Does the work of a call that came in. Where nobody records, there is nobody to tell the outcome to. */
+  serve<Result>(call: ServedCall, work: (tell?: TellOutcome) => Promise<Result>): Promise<Result>;
   /** Does a call to another service, which is to be sent the trace context. */
-  send<Result>(call: SentCall, work: (traceparent: string | undefined) => Promise<Result>): Promise<Result>;
+  send<Result>(
+    call: SentCall,
+    work: (traceparent: string | undefined, tell?: TellOutcome) => Promise<Result>,
+  ): Promise<Result>;
   close(): Promise<void>;
 }
 

@@ -16,7 +16,8 @@ export const PUBLIC_EXPORTS = {
   "./kserve": {
     values: "ConfigurationError KServeClient KServeError",
     types: `CircuitState GenerateImageOptions GenerateImageRequest GeneratedImage GenerationMetadata GenerationProgress
-      ImageGenerator KServeClientOptions ModelDescription SeedReport UpstreamObserver V2Mapping WaitUntilIdleOptions`,
+      ImageGenerator KServeClientOptions ModelDescription SeedReport Upstream UpstreamObserver V2Mapping
+      WaitUntilIdleOptions`,
   },
   "./testing": {
     values: "FakeKServeRuntime MockKServeClient MockStorage createFakeClock startFakeS3Server testStorage",
