@@ -21,6 +21,7 @@ import { ImageTasks } from "../mcp/image-tasks.ts";
 import { ImageApp } from "../mcp/image-app.ts";
 import { createImageTools } from "../mcp/image-tools.ts";
 import type { McpFeature, McpServerBuilder } from "../mcp/mcp-tool.ts";
+import type { NewsSource } from "../mcp/news.ts";
 import { FairQueue } from "../queue/fair-queue.ts";
 import type { AbstractStorage } from "../storage/abstract-storage.ts";
 import type { JobRecords } from "../storage/job-records.ts";
@@ -62,6 +63,8 @@ export interface App extends AsyncDisposable {
   readonly buildMcpServer: McpServerBuilder;
   /** The names of the tools of such a server. */
   readonly toolNames: ReadonlySet<string>;
+  /** What its clients can subscribe to beside what the MCP SDK knows. */
+  readonly newsSources: readonly NewsSource[];
   /**
    * Answers a request of a server of the caller's, which needs `PUBLIC_BASE_URL`, with its path, and the body unread.
    * Such a server calls `cleanup.start()` itself, as `listen()` is not called.
@@ -219,6 +222,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     cleanup,
     buildMcpServer,
     toolNames: new Set(features.flatMap(({ toolScopes = {} }) => Object.keys(toolScopes))),
+    newsSources: features.flatMap(({ news }) => news ?? []),
     handle: (request, response) => {
       changeRelay?.start();
       if (front.value !== undefined) return front.value.handle(request, response);

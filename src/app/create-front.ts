@@ -81,7 +81,7 @@ export function createFront(options: FrontOptions): Front {
     tracing,
     sessionIdleSeconds: settings.mcp.sessionIdleSeconds,
     adoptsSessions: settings.mcp.adoptsSessions,
-    objections: features.flatMap(({ objectTo }) => objectTo ?? []),
+    newsSources: features.flatMap(({ news }) => news ?? []),
     slowTools: features.flatMap(({ slowTools = [] }) => slowTools),
     toolScopes: Object.assign({}, ...features.map(({ toolScopes = {} }) => toolScopes)),
   });

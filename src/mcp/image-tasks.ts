@@ -10,7 +10,7 @@ import {
 import * as z from "zod";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { parseImageId } from "../core/image-id.ts";
-import { isJsonObject, type JsonObject } from "../core/json.ts";
+import { isJsonObject } from "../core/json.ts";
 import type { GenerateImageResponse } from "../images/image-job.ts";
 import type { PendingImage } from "../images/image-jobs.ts";
 import type { ImageMetadata, ImageService, ReadyImage } from "../images/image-service.ts";
@@ -18,7 +18,9 @@ import { toImageProgress } from "../images/running-metadata.ts";
 import type { ImageResults } from "./image-results.ts";
 import { inWords } from "./in-words.ts";
 import type { McpConnection, McpFeature } from "./mcp-tool.ts";
+import type { NewsSource } from "./news.ts";
 import { describeProgress } from "./progress-reporter.ts";
+import { TaskNews } from "./task-news.ts";
 import { toErrorResult } from "./tool-result.ts";
 
 export interface ImageTasksOptions {
@@ -43,7 +45,10 @@ interface TaskFacts {
 
 const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
 const POLL_INTERVAL_MS = 2000;
+/** Of one subscription; it is told which those are. */
+const MAX_FOLLOWED = 100;
 const taskParams = z.object({ taskId: z.string() });
+const taskIds = z.array(z.string());
 
 /**
  * Pictures that are being drawn as tasks, for clients that declare the extension: the id of the picture is the id of the
@@ -89,12 +94,22 @@ export class ImageTasks implements McpFeature {
     });
   }
 
-  /** News of tasks are for those alone who declare them, even where nobody sends any. */
-  readonly objectTo = ({ method, params }: JsonObject): ProtocolError | undefined => {
+  /** News of tasks are for those alone who declare them, and of tasks alone that they may see. */
+  readonly news: NewsSource = ({ method, params }, caller) => {
     if (method !== "subscriptions/listen" || !isJsonObject(params)) return undefined;
     const { notifications, _meta: envelope } = params;
-    const asksForTasks = isJsonObject(notifications) && notifications["taskIds"] !== undefined;
-    return asksForTasks && !declaresTasks(envelope) ? missingTasks() : undefined;
+    if (!isJsonObject(notifications) || notifications["taskIds"] === undefined) return undefined;
+    if (!declaresTasks(envelope)) throw missingTasks();
+    const asked = taskIds.safeParse(notifications["taskIds"]);
+    if (!asked.success) throw new ProtocolError(ProtocolErrorCode.InvalidParams, "taskIds must be a list of ids");
+    const images = this.#images.for(caller);
+    return new TaskNews({
+      taskIds: [...new Set(asked.data)].slice(0, MAX_FOLLOWED),
+      wait: async (taskId, options) => (isTaskId(taskId) ? images.waitForImage(taskId, options) : undefined),
+      toTask: async (taskId, found) => this.#toTask(taskId, found),
+      toWorkingTask: (taskId, message) => this.#toFacts(taskId, "working", { message }),
+      clock: this.#clock,
+    });
   };
 
   /** True when this very request says that its sender knows tasks. */
@@ -115,10 +130,7 @@ export class ImageTasks implements McpFeature {
   async #find(taskId: string, connection: McpConnection, context: ServerContext): Promise<ReadyImage | PendingImage> {
     const { signal } = context.mcpReq;
     const images = this.#images.for(connection.caller(context));
-    const found =
-      parseImageId(taskId)?.kind === "current"
-        ? await inWords(images.waitForImage(taskId, { signal, maxWaitMs: 0 }))
-        : undefined;
+    const found = isTaskId(taskId) ? await inWords(images.waitForImage(taskId, { signal, maxWaitMs: 0 })) : undefined;
     if (found === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, "Task not found or expired");
     return found;
   }
@@ -158,6 +170,10 @@ export class ImageTasks implements McpFeature {
       pollIntervalMs: POLL_INTERVAL_MS,
     };
   }
+}
+
+function isTaskId(taskId: string): boolean {
+  return parseImageId(taskId)?.kind === "current";
 }
 
 /** When the picture was there. */

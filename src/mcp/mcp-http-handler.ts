@@ -3,13 +3,13 @@ import {
   createMcpHandler,
   InMemoryServerEventBus,
   isLegacyRequest,
+  ProtocolError,
   type McpRequestContext,
   type McpServer,
-  type ProtocolError,
 } from "@modelcontextprotocol/server";
 import { toCaller, hasScope, UNNAMED, type Caller } from "../access/principal.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
-import { isJsonObject, type JsonObject } from "../core/json.ts";
+import { isJsonObject } from "../core/json.ts";
 import { systemRandom, type Random } from "../core/random.ts";
 import type { Scope } from "../core/scope.ts";
 import { getLogger } from "../logging/logger.ts";
@@ -17,7 +17,9 @@ import { PassThroughTracing, type TellOutcome, type Tracing } from "../telemetry
 import { readCallOutcomes } from "./call-outcome.ts";
 import { toJsonRpcProblem, toProblemOfCode, toProblemOfProtocol } from "./json-rpc-problem.ts";
 import { McpSessions } from "./mcp-sessions.ts";
-import type { McpConnection, McpContext, McpFeature, McpServerBuilder } from "./mcp-tool.ts";
+import { listenWithNews } from "./listen-stream.ts";
+import type { McpConnection, McpContext, McpServerBuilder } from "./mcp-tool.ts";
+import { findNews, type NewsSource } from "./news.ts";
 import { toServedCall } from "./served-call.ts";
 import { readJsonBody } from "./read-json-body.ts";
 import { sendWebResponse, toWebRequest } from "./web-exchange.ts";
@@ -34,8 +36,8 @@ export interface McpHttpHandlerOptions {
   readonly maxBodyBytes?: number;
   /** What a caller needs for a tool, by its name. */
   readonly toolScopes?: Readonly<Record<string, Scope>>;
-  /** What features have against messages of the newer era that no server sees. */
-  readonly objections?: readonly NonNullable<McpFeature["objectTo"]>[];
+  /** What clients of the newer era can subscribe to beside what the SDK knows. */
+  readonly newsSources?: readonly NewsSource[];
   /** Makes calls visible. Default: nothing is recorded. */
   readonly tracing?: Tracing;
   readonly clock?: Clock;
@@ -134,12 +136,18 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
     random,
   });
 
-  const findObjection = (message: JsonObject): ProtocolError | undefined => {
-    for (const objectTo of options.objections ?? []) {
-      const error = objectTo(message);
-      if (error !== undefined) return error;
+  const serveModern = async (request: Request, parsedBody: unknown, { caller, tool }: Sender): Promise<Response> => {
+    const handler = slowTools.has(tool ?? "") ? streamed : quick;
+    const serve = async (body: unknown): Promise<Response> => handler.fetch(request, { parsedBody: body });
+    if (!isJsonObject(parsedBody)) return serve(parsedBody);
+    try {
+      const news = findNews(options.newsSources ?? [], parsedBody, caller);
+      if (news === undefined) return await serve(parsedBody);
+      return await listenWithNews({ news, message: parsedBody, gone: request.signal, serve });
+    } catch (error) {
+      if (error instanceof ProtocolError) return toProblemOfProtocol(error, parsedBody);
+      throw error;
     }
-    return undefined;
   };
 
   const route = async ({ caller, challenge, mayManage }: McpExchange, request: Request, parsedBody: unknown) => {
@@ -154,12 +162,10 @@ export function createMcpHttpHandler(options: McpHttpHandlerOptions): McpHttpHan
       const data = { required_scope: scope };
       return { response: toProblemOfCode("insufficient_scope", { body: parsedBody, headers, data }) };
     }
-    senders.set(request, { caller, mayManage, tool });
+    const sender = { caller, mayManage, tool };
+    senders.set(request, sender);
     if (await isLegacyRequest(request, parsedBody)) return sessions.handle(request, parsedBody, caller);
-    const objection = isJsonObject(parsedBody) ? findObjection(parsedBody) : undefined;
-    if (objection !== undefined) return { response: toProblemOfProtocol(objection, parsedBody) };
-    const handler = slowTools.has(tool ?? "") ? streamed : quick;
-    return { response: await handler.fetch(request, { parsedBody }) };
+    return { response: await serveModern(request, parsedBody, sender) };
   };
 
   const answer = async (

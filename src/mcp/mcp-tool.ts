@@ -1,8 +1,8 @@
-import type { McpServer, ProtocolError } from "@modelcontextprotocol/server";
+import type { McpServer } from "@modelcontextprotocol/server";
 import type { Caller } from "../access/principal.ts";
-import type { JsonObject } from "../core/json.ts";
 import type { Scope } from "../core/scope.ts";
 import type * as z from "zod";
+import type { NewsSource } from "./news.ts";
 
 /** Who is connected, and how. */
 export interface McpConnection {
@@ -44,7 +44,7 @@ export interface McpFeature {
   readonly toolScopes?: Readonly<Record<string, Scope>>;
   /** For documents; `undefined` for what is no tool. */
   readonly tool?: ToolFacts;
-  /** Why a message of the newer era must be refused that the SDK answers without asking a server, if it must. */
-  readonly objectTo?: (message: JsonObject) => ProtocolError | undefined;
+  /** News beside those that the SDK knows. */
+  readonly news?: NewsSource;
   register(server: McpServer, connection: McpConnection): void;
 }

@@ -5,6 +5,8 @@ import { toCaller, UNNAMED } from "../access/principal.ts";
 import { getLogger } from "../logging/logger.ts";
 import { PassThroughTracing, type Tracing } from "../telemetry/tracing.ts";
 import type { McpConnection, McpServerBuilder } from "./mcp-tool.ts";
+import { NewsTransport } from "./news-transport.ts";
+import type { NewsSource } from "./news.ts";
 import { toServedCall } from "./served-call.ts";
 import { TracedTransport } from "./traced-transport.ts";
 
@@ -14,6 +16,8 @@ export interface McpStdioOptions {
   readonly tracing?: Tracing;
   /** The tools that calls are told by the name of; others are told as nameless. Default: none. */
   readonly toolNames?: ReadonlySet<string>;
+  /** What a client of the newer era can subscribe to beside what the SDK knows. Default: nothing. */
+  readonly newsSources?: readonly NewsSource[];
   /** Default: the standard streams of the process. */
   readonly input?: Readable;
   readonly output?: Writable;
@@ -55,7 +59,7 @@ export function serveMcpStdio(options: McpStdioOptions): McpStdioConnection {
     return server;
   };
   const connection = serveStdio(({ era }) => build({ era, ...sender }), {
-    transport,
+    transport: new NewsTransport({ transport, sources: options.newsSources ?? [], caller: LOCAL_CALLER }),
     onerror: (error) => logger.debug("mcp_message_refused", { error }),
   });
   const close = async (): Promise<void> => connection.close();

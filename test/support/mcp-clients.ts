@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { Client, StreamableHTTPClientTransport, type ClientCapabilities } from "@modelcontextprotocol/client";
 import { toCaller, UNNAMED } from "../../src/access/principal.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import { createMcpHttpHandler, type McpHttpHandler } from "../../src/mcp/mcp-http-handler.ts";
 import type { McpServerBuilder } from "../../src/mcp/mcp-tool.ts";
+import type { NewsSource } from "../../src/mcp/news.ts";
 
 export interface McpHttpOptions {
   readonly build: McpServerBuilder;
@@ -14,6 +15,7 @@ export interface McpHttpOptions {
   readonly maxBodyBytes?: number;
   /** Whether the clients may delete and keep pictures; default true. */
   readonly mayManage?: boolean;
+  readonly newsSources?: readonly NewsSource[];
   readonly clock?: Clock;
 }
 
@@ -46,10 +48,10 @@ export type Era = "legacy" | "modern";
 export const ERAS: readonly Era[] = ["legacy", "modern"];
 
 /** A client that speaks one of the two eras. */
-export function createMcpClient(era: Era): Client {
+export function createMcpClient(era: Era, capabilities: ClientCapabilities = {}): Client {
   return new Client(
     { name: "test-client", version: "1.0.0" },
-    { versionNegotiation: { mode: era === "legacy" ? "legacy" : { pin: "2026-07-28" } } },
+    { capabilities, versionNegotiation: { mode: era === "legacy" ? "legacy" : { pin: "2026-07-28" } } },
   );
 }
 

@@ -95,5 +95,5 @@ export function createMcpParts(options: McpPartsOptions = {}) {
     ...(tasks ? [tasks] : []),
   ];
   const build = createMcpServerFactory({ version: "1.2.3", features });
-  return { generator, storage, queue, images, tool, build };
+  return { generator, storage, queue, images, tool, build, newsSources: tasks ? [tasks.news] : [] };
 }

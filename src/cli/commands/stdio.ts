@@ -31,8 +31,8 @@ export async function stdio(context: CommandContext, options: StdioOptions): Pro
   const stopped = waitForSignal(ended.signal);
   const tracing = (await startTracing(context, settings.service.name)) ?? new PassThroughTracing();
   await using app = createApp(settings, { version: context.version, listenOnDemand: true, tracing });
-  const { buildMcpServer: build, toolNames } = app;
-  await using connection = serveMcpStdio({ build, toolNames, tracing });
+  const { buildMcpServer: build, toolNames, newsSources } = app;
+  await using connection = serveMcpStdio({ build, toolNames, newsSources, tracing });
   const { url: _, mcp_url: __, ...where } = describeServer(settings, "");
   logger.info("stdio_started", where);
   await Promise.race([connection.closed, stopped]);
