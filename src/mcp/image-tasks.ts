@@ -1,6 +1,4 @@
 import {
-  CLIENT_CAPABILITIES_META_KEY,
-  MissingRequiredClientCapabilityError,
   ProtocolError,
   ProtocolErrorCode,
   type CallToolResult,
@@ -20,6 +18,7 @@ import { inWords } from "./in-words.ts";
 import type { McpConnection, McpFeature } from "./mcp-tool.ts";
 import type { NewsSource } from "./news.ts";
 import { describeProgress } from "./progress-reporter.ts";
+import { declaresTasks, missingTasks, registerTaskMethods, type TaskSource } from "./task-methods.ts";
 import { TaskNews } from "./task-news.ts";
 import { toErrorResult } from "./tool-result.ts";
 
@@ -43,16 +42,14 @@ interface TaskFacts {
   readonly pollIntervalMs: number;
 }
 
-const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
 const POLL_INTERVAL_MS = 2000;
 /** Of one subscription; it is told which those are. */
 const MAX_FOLLOWED = 100;
-const taskParams = z.object({ taskId: z.string() });
 const taskIds = z.array(z.string());
 
 /**
  * Pictures that are being drawn as tasks, for clients that declare the extension: the id of the picture is the id of the
- * task, so every replica knows it, and it lasts as long as the picture. Since 2026-07-28; https://modelcontextprotocol.github.io/ext-tasks/
+ * task, so every replica knows it, and it lasts as long as the picture.
  */
 export class ImageTasks implements McpFeature {
   readonly #images: ImageTasksOptions["images"];
@@ -66,32 +63,26 @@ export class ImageTasks implements McpFeature {
   }
 
   register(server: McpServer, connection: McpConnection): void {
-    if (connection.era !== "modern") return;
-    server.server.registerCapabilities({ extensions: { [TASKS_EXTENSION]: {} } });
-    const handle = (
-      method: string,
-      answer: (taskId: string, context: ServerContext) => Promise<Record<string, unknown>>,
-    ): void =>
-      server.server.setRequestHandler(method, { params: taskParams }, async ({ taskId }, context) => {
-        requireTasks(context);
-        return answer(taskId, context);
-      });
-    handle("tasks/get", async (taskId, context) => {
-      const found = await this.#find(taskId, connection, context);
-      return { ...(await this.#toTask(taskId, found)), resultType: "complete" };
-    });
-    // No task ever asks for input: there is nothing to answer.
-    handle("tasks/update", async (taskId, context) => {
-      await this.#find(taskId, connection, context);
-      return { resultType: "complete" };
-    });
-    handle("tasks/cancel", async (taskId, context) => {
-      await this.#find(taskId, connection, context);
+    if (connection.era === "modern") registerTaskMethods(server, this.forConnection(connection));
+  }
+
+  /** The tasks that whoever is connected may see and end. */
+  forConnection(connection: McpConnection): TaskSource {
+    return {
+      find: async (taskId, context) => {
+        const { signal } = context.mcpReq;
+        const images = this.#images.for(connection.caller(context));
+        const found = isTaskId(taskId)
+          ? await inWords(images.waitForImage(taskId, { signal, maxWaitMs: 0 }))
+          : undefined;
+        return found && this.#toTask(taskId, found);
+      },
       // Where nobody says who they are, a stranger must not end the job of somebody else: the wish is noted, and no more.
-      const images = this.#images.for(connection.caller(context));
-      if (images.hasOwners || connection.mayManage(context)) await inWords(images.cancelJob(taskId));
-      return { resultType: "complete" };
-    });
+      cancel: async (taskId, context) => {
+        const images = this.#images.for(connection.caller(context));
+        if (images.hasOwners || connection.mayManage(context)) await inWords(images.cancelJob(taskId));
+      },
+    };
   }
 
   /** News of tasks are for those alone who declare them, and of tasks alone that they may see. */
@@ -125,14 +116,6 @@ export class ImageTasks implements McpFeature {
       content: [],
       structuredContent: { url, image_id, metadata },
     };
-  }
-
-  async #find(taskId: string, connection: McpConnection, context: ServerContext): Promise<ReadyImage | PendingImage> {
-    const { signal } = context.mcpReq;
-    const images = this.#images.for(connection.caller(context));
-    const found = isTaskId(taskId) ? await inWords(images.waitForImage(taskId, { signal, maxWaitMs: 0 })) : undefined;
-    if (found === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, "Task not found or expired");
-    return found;
   }
 
   async #toTask(taskId: string, found: ReadyImage | PendingImage): Promise<TaskFacts & { readonly result?: object }> {
@@ -180,19 +163,4 @@ function isTaskId(taskId: string): boolean {
 function toEndMs({ created_at, queue_wait_seconds: waited, generation_seconds: drawn }: ImageMetadata): number {
   const seconds = (typeof waited === "number" ? waited : 0) + (typeof drawn === "number" ? drawn : 0);
   return Date.parse(created_at) + seconds * 1000;
-}
-
-/** Looks at what a request says of its sender. */
-function declaresTasks(envelope: unknown): boolean {
-  const capabilities = isJsonObject(envelope) ? envelope[CLIENT_CAPABILITIES_META_KEY] : undefined;
-  const extensions = isJsonObject(capabilities) ? capabilities["extensions"] : undefined;
-  return isJsonObject(extensions) && isJsonObject(extensions[TASKS_EXTENSION]);
-}
-
-function requireTasks(context: ServerContext): void {
-  if (!declaresTasks(context.mcpReq.envelope)) throw missingTasks();
-}
-
-function missingTasks(): ProtocolError {
-  return new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } });
 }

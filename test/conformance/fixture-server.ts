@@ -6,6 +6,7 @@ import { registerInputTools } from "./input-tools.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerPushTools } from "./push-tools.ts";
 import { registerResources } from "./resources.ts";
+import { registerTaskTools, type TaskParts } from "./task-tools.ts";
 
 /** What the fixtures announce on the change streams of the endpoint that serves them. */
 export type Notify = () => McpHttpHandler["notify"];
@@ -14,9 +15,9 @@ export type Notify = () => McpHttpHandler["notify"];
  * A server with the tools, resources and prompts that the conformance scenarios call by name. It stands on the
  * HTTP endpoint of the product, so that transport, sessions, eras, headers and guard are the product's own.
  */
-export function createFixtureBuilder(notify: Notify): McpServerBuilder {
+export function createFixtureBuilder(notify: Notify, taskParts: TaskParts): McpServerBuilder {
   const state = createRequestStateCodec({ key: crypto.getRandomValues(new Uint8Array(32)) });
-  return () => {
+  return (connection) => {
     const server = new McpServer(
       { name: "conformance-fixture", version: "1.0.0" },
       {
@@ -36,6 +37,7 @@ export function createFixtureBuilder(notify: Notify): McpServerBuilder {
     registerInputTools(server, state);
     registerResources(server);
     registerPrompts(server);
+    registerTaskTools(server, connection, taskParts);
     return server;
   };
 }

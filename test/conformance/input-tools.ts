@@ -87,7 +87,11 @@ export function registerInputTools(server: McpServer, state: ReturnType<typeof c
   });
 }
 
-function ask(message: string, properties: ElicitRequestFormParams["requestedSchema"]["properties"]): InputRequest {
+/** Asks the user for these things. */
+export function ask(
+  message: string,
+  properties: ElicitRequestFormParams["requestedSchema"]["properties"],
+): InputRequest {
   const requestedSchema = { type: "object" as const, properties, required: Object.keys(properties) };
   return inputRequired.elicit({ message, requestedSchema });
 }

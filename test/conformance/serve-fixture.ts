@@ -1,7 +1,7 @@
 import { createHttpServer } from "../../src/http/http-server.ts";
 import { createMcpHttpHandler, type McpHttpHandler } from "../../src/mcp/mcp-http-handler.ts";
-import { createMcpParts } from "../support/mcp-parts.ts";
 import { createFixtureBuilder } from "./fixture-server.ts";
+import { createTaskParts, refuseWithoutTasks } from "./task-tools.ts";
 
 export interface ServedFixture extends AsyncDisposable {
   readonly url: string;
@@ -9,9 +9,11 @@ export interface ServedFixture extends AsyncDisposable {
 
 /** The fixtures at `/mcp` of the product's HTTP server, behind its guard, on a free loopback port. */
 export async function serveFixture(): Promise<ServedFixture> {
-  const { images } = createMcpParts();
+  const parts = createTaskParts();
+  const { images } = parts;
   const mcp: McpHttpHandler = createMcpHttpHandler({
-    build: createFixtureBuilder(() => mcp.notify),
+    build: createFixtureBuilder(() => mcp.notify, parts),
+    newsSources: [refuseWithoutTasks, parts.imageTasks.news],
     maxSessions: 100,
     sessionIdleSeconds: 600,
     slowTools: ["generate_image"],
