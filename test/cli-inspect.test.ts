@@ -64,6 +64,16 @@ describe("mcp-image-server inspect", () => {
     const text = join(path, "text.png");
     writeFileSync(text, "hello");
     assert.match((await runCommand(["inspect", text], { home: path })).stderr, /it is not PNG, JPEG or WebP/);
+    const broken = join(path, "broken.png");
+    writeFileSync(broken, PLAIN.subarray(0, -1));
+    for (const command of [
+      ["inspect", broken],
+      ["generate", "--from", broken],
+    ]) {
+      const { exitCode, stderr } = await runCommand(command, { home: path });
+      assert.notEqual(exitCode, 0);
+      assert.match(stderr, /The picture is damaged/);
+    }
     const silent = join(path, "silent.png");
     writeFileSync(silent, markPng(PLAIN, { ...FACTS, prompt: undefined }));
     assert.match((await runCommand(["inspect", silent], { home: path })).stdout, /does not tell its prompt\.\n$/);

@@ -1,5 +1,5 @@
 import { inflateSync } from "node:zlib";
-import { createPngChunk, readPngChunks } from "./png.ts";
+import { createPngChunk, listPngChunks } from "./png.ts";
 
 /** What `tEXt` can hold: Latin-1 without controls but the line feed. PNG specification, section 11.3.3.2. */
 const LATIN_1_TEXT = /^[\n\x20-\x7e\xa0-\xff]*$/;
@@ -18,10 +18,10 @@ export function createInternationalText(keyword: string, text: string): Buffer {
   return createPngChunk("iTXt", Buffer.concat([head, Buffer.from(text, "utf8")]));
 }
 
-/** The texts of a PNG by keyword, the first of each; what does not read is left out. @throws {ValidationError} `image_invalid` */
+/** The texts of a verified PNG by keyword, the first of each; what does not read is left out. */
 export function readPngTexts(bytes: Uint8Array): ReadonlyMap<string, string> {
   const texts = new Map<string, string>();
-  for (const { type, dataStart, dataLength } of readPngChunks(bytes)) {
+  for (const { type, dataStart, dataLength } of listPngChunks(bytes)) {
     if (type !== "tEXt" && type !== "zTXt" && type !== "iTXt") continue;
     const data = Buffer.from(bytes.buffer, bytes.byteOffset + dataStart, dataLength);
     const end = data.indexOf(0);

@@ -57,14 +57,23 @@ export function readPngChunks(bytes: Uint8Array): PngChunk[] {
   return chunks;
 }
 
-/** Whether a verified PNG has a chunk of this type before its pixels; looks at the heads of chunks alone. */
-export function hasChunkBeforePixels(png: Uint8Array, type: string): boolean {
+/** Every chunk of a verified PNG, in order; looks at the heads of chunks alone. */
+export function* listPngChunks(png: Uint8Array): Generator<PngChunk> {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
-  for (let offset = PNG_SIGNATURE.length; offset + CHUNK_OVERHEAD <= png.length;) {
-    const found = String.fromCharCode(...png.subarray(offset + 4, offset + 8));
-    if (found === type) return true;
-    if (found === "IDAT") return false;
-    offset += CHUNK_OVERHEAD + view.getUint32(offset);
+  for (let start = PNG_SIGNATURE.length; start + CHUNK_OVERHEAD <= png.length;) {
+    const type = String.fromCharCode(...png.subarray(start + 4, start + 8));
+    const dataLength = view.getUint32(start);
+    const end = start + CHUNK_OVERHEAD + dataLength;
+    yield { type, start, dataStart: start + 8, dataLength, end };
+    start = end;
+  }
+}
+
+/** Whether a verified PNG has a chunk of this type before its pixels. */
+export function hasChunkBeforePixels(png: Uint8Array, type: string): boolean {
+  for (const chunk of listPngChunks(png)) {
+    if (chunk.type === type) return true;
+    if (chunk.type === "IDAT") return false;
   }
   return false;
 }

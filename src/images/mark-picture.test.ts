@@ -49,7 +49,7 @@ describe("markPicture()", () => {
       const { format } = verifyImage(plain);
       const marked = markPicture(format, plain, mark);
       assert.deepEqual(verifyImage(marked), { format, width: 33, height: 17 });
-      assert.deepEqual(readStory(marked), STORY);
+      assert.deepEqual(readStory(marked, format), STORY);
       assert.deepEqual(await pixelsOf(marked), await pixelsOf(plain));
 
       const { exif, xmp, hasAlpha, width, height } = await sharp(marked).metadata();
@@ -57,7 +57,7 @@ describe("markPicture()", () => {
       const comment = Buffer.from(parametersText(mark), "utf16le").swap16();
       assert.equal(exif?.includes(comment), true);
       assert.match(String(xmp), /digitalsourcetype\/trainedAlgorithmicMedia"/);
-      assert.equal(readStory(plain), undefined);
+      assert.equal(readStory(plain, format), undefined);
     });
 
     test(`adds nothing to ${form} that was marked before`, async () => {
@@ -84,7 +84,7 @@ describe("markPicture()", () => {
     const plain = await draw(3).jpeg().toBuffer();
     const marked = markPicture("jpeg", plain, { ...mark, prompt: "🎈".repeat(20_000) });
     assert.deepEqual(verifyImage(marked), { format: "jpeg", width: 33, height: 17 });
-    assert.deepEqual(readStory(marked), {
+    assert.deepEqual(readStory(marked, "jpeg"), {
       settings: {},
       modelName: undefined,
       software: undefined,
@@ -94,8 +94,8 @@ describe("markPicture()", () => {
 
   test("tells no prompt that it does not know", async () => {
     const marked = markPicture("webp", await draw(3).webp().toBuffer(), { ...mark, prompt: undefined });
-    assert.equal(readStory(marked)?.settings["prompt"], undefined);
-    assert.equal(readStory(marked)?.settings["seed"], 42);
+    assert.equal(readStory(marked, "webp")?.settings["prompt"], undefined);
+    assert.equal(readStory(marked, "webp")?.settings["seed"], 42);
   });
 });
 

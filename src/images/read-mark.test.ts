@@ -3,6 +3,7 @@ import { deflateSync } from "node:zlib";
 import { describe, test } from "node:test";
 import { createPngChunk, encodePng } from "../core/png.ts";
 import { createPngText, readPngTexts } from "../core/png-text.ts";
+import { verifyImage } from "../core/verify-image.ts";
 import { markPng } from "./mark-image.ts";
 import { readStory } from "./read-mark.ts";
 
@@ -21,7 +22,7 @@ describe("readStory()", () => {
         width: 2,
         height: 1,
       };
-      assert.deepEqual(readStory(markPng(plain, { ...facts, prompt, modelName: "sd, xl" })), {
+      assert.deepEqual(readStory(markPng(plain, { ...facts, prompt, modelName: "sd, xl" }), "png"), {
         settings: {
           prompt,
           negative_prompt: "x, y: z",
@@ -42,7 +43,7 @@ describe("readStory()", () => {
     const text =
       "a fox,\n(forest:1.2)\nNegative prompt: text,\nblurry\n" +
       'Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 965400086, Size: 512x768, Model hash: 45dee52b, Model: "a, b", Version: v1.10.1';
-    assert.deepEqual(readStory(withChunks(createPngText("parameters", text))), {
+    assert.deepEqual(readStory(withChunks(createPngText("parameters", text)), "png"), {
       settings: {
         prompt: "a fox,\n(forest:1.2)",
         negative_prompt: "text,\nblurry",
@@ -56,16 +57,23 @@ describe("readStory()", () => {
       software: "v1.10.1",
       digitalSourceType: undefined,
     });
-    assert.deepEqual(readStory(withChunks(createPngText("parameters", "only a prompt, Seed: 7")))?.settings, {
+    assert.deepEqual(readStory(withChunks(createPngText("parameters", "only a prompt, Seed: 7")), "png")?.settings, {
       prompt: "only a prompt, Seed: 7",
     });
   });
 
   test("gives undefined for a picture without a story, and survives texts that do not read", () => {
-    assert.equal(readStory(plain), undefined);
-    assert.equal(readStory(withChunks(createPngText("invokeai_metadata", "{"))), undefined);
-    assert.deepEqual(readStory(withChunks(createPngText("parameters", "")))?.settings, {});
-    assert.throws(() => readStory(plain.subarray(0, 40)), { code: "image_invalid" });
+    assert.equal(readStory(plain, "png"), undefined);
+    assert.equal(readStory(withChunks(createPngText("invokeai_metadata", "{")), "png"), undefined);
+    assert.deepEqual(readStory(withChunks(createPngText("parameters", "")), "png")?.settings, {});
+  });
+
+  test("leaves it to its caller to verify the picture, which is done once", () => {
+    const marked = withChunks(createPngText("parameters", "a fox"));
+    const damaged = Buffer.from(marked);
+    damaged[damaged.length - 20] = (damaged.at(-20) ?? 0) ^ 1;
+    assert.throws(() => verifyImage(damaged), { code: "image_invalid" });
+    assert.equal(readStory(damaged, "png")?.settings["prompt"], "a fox");
   });
 });
 

@@ -1,9 +1,9 @@
 import { readExifComment } from "../core/exif-comment.ts";
+import type { ImageFormat } from "../core/image-format.ts";
 import { readJpegMetadata } from "../core/jpeg-metadata.ts";
 import { isJsonObject, type JsonObject } from "../core/json.ts";
 import type { PictureMetadata } from "../core/picture-metadata.ts";
 import { readPngTexts } from "../core/png-text.ts";
-import { verifyImage } from "../core/verify-image.ts";
 import { readWebpMetadata } from "../core/webp-metadata.ts";
 import { DIGITAL_SOURCE_TYPES } from "./mark-image.ts";
 
@@ -24,13 +24,9 @@ const PAIR = /\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/g;
 const MIN_PAIRS = 3;
 const NEGATIVE = "Negative prompt:";
 
-/**
- * The story of a picture of ours, of Stable Diffusion web UI or of InvokeAI; `undefined` when it tells none.
- *
- * @throws {ValidationError} `image_invalid` for what is no whole picture
- */
-export function readStory(picture: Buffer): PictureStory | undefined {
-  const texts = readTexts(picture);
+/** The story of a verified picture of ours, of Stable Diffusion web UI or of InvokeAI; `undefined` when it tells none. */
+export function readStory(picture: Buffer, format: ImageFormat): PictureStory | undefined {
+  const texts = readTexts(picture, format);
   const ours = parseInvokeAi(texts.invokeAi);
   const parameters = parseParameters(texts.parameters);
   const digitalSourceType = parseSourceType(texts.xmp);
@@ -50,8 +46,7 @@ interface Texts {
   readonly xmp: string | undefined;
 }
 
-function readTexts(picture: Buffer): Texts {
-  const { format } = verifyImage(picture);
+function readTexts(picture: Buffer, format: ImageFormat): Texts {
   switch (format) {
     case "png": {
       const texts = readPngTexts(picture);

@@ -79,8 +79,8 @@ export async function generate(context: CommandContext, options: GenerateCommand
 
 /** The settings that a picture tells of; at least its prompt. */
 async function readSettings(file: string): Promise<JsonObject> {
-  const bytes = await readPicture(file);
-  const story = readStory(bytes);
+  const { bytes, format } = await readPicture(file);
+  const story = readStory(bytes, format);
   if (story?.settings["prompt"] !== undefined) return story.settings;
   const publicMessage = `Cannot repeat "${file}": the picture does not tell its prompt`;
   throw new ValidationError("invalid_argument", publicMessage, { publicMessage });

@@ -2,7 +2,7 @@ import { stat, readFile } from "node:fs/promises";
 import { isErrno, ValidationError } from "../../core/errors.ts";
 import { sniffImageFormat } from "../../core/image-format.ts";
 import type { JsonObject } from "../../core/json.ts";
-import { verifyImage } from "../../core/verify-image.ts";
+import { verifyImage, type VerifiedImage } from "../../core/verify-image.ts";
 import { readStory, type PictureStory } from "../../images/read-mark.ts";
 import type { CommandContext } from "../command-context.ts";
 import { EXIT } from "../exit-code.ts";
@@ -17,22 +17,21 @@ const MAX_FILE_BYTES = 256 * 1024 * 1024;
 
 /** Prints what a picture tells of its making. */
 export async function inspect(context: CommandContext, { file, json }: InspectCommandOptions): Promise<number> {
-  const bytes = await readPicture(file);
-  const { format, width, height } = verifyImage(bytes);
-  const story = readStory(bytes);
+  const { bytes, format, width, height } = await readPicture(file);
+  const story = readStory(bytes, format);
   const facts = { file, format, width, height, size: bytes.length, ...toFacts(story) };
   context.stdout.write(json === true ? `${JSON.stringify(facts)}\n` : toLines(facts));
   return EXIT.ok;
 }
 
-/** The bytes of a picture that a person named. @throws {ValidationError} `invalid_argument`, `image_invalid` */
-export async function readPicture(file: string): Promise<Buffer> {
+/** A whole picture that a person named. @throws {ValidationError} `invalid_argument`, `image_invalid` */
+export async function readPicture(file: string): Promise<VerifiedImage & { readonly bytes: Buffer }> {
   try {
     const { size } = await stat(file);
     if (size > MAX_FILE_BYTES) throw unreadable(file, "it is too large for a picture");
     const bytes = await readFile(file);
     if (sniffImageFormat(bytes) === undefined) throw unreadable(file, "it is not PNG, JPEG or WebP");
-    return bytes;
+    return { bytes, ...verifyImage(bytes) };
   } catch (error) {
     if (isErrno(error, "ENOENT")) throw unreadable(file, "there is no such file", error);
     if (isErrno(error, "EISDIR")) throw unreadable(file, "it is a folder", error);
