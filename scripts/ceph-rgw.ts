@@ -15,12 +15,17 @@ import { endProcess } from "./end-process.ts";
  * A real S3 server for tests: the RADOS gateway of Ceph, in memory, from Debian's packages. They are unpacked into a
  * cache folder and touch nothing else; no right of root is needed once `apt-get update` was run.
  */
-export interface CephRgw extends AsyncDisposable {
+export interface CephRgw extends AsyncDisposable, S3Keys {
   readonly url: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
+  /** Of the user `limited`, who may do what the policy of a bucket lets them. */
+  readonly limited: S3Keys;
   /** Ends the three processes and removes their folder. */
   stop(): Promise<void>;
+}
+
+interface S3Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
 }
 
 const START_TIMEOUT_MS = 60_000;
@@ -47,7 +52,7 @@ async function startIn(
   folder: string,
   packagesFolder: string,
   processes: ChildProcess[],
-): Promise<Pick<CephRgw, "url" | "accessKeyId" | "secretAccessKey">> {
+): Promise<Omit<CephRgw, "stop" | typeof Symbol.asyncDispose>> {
   const [monitorPort, gatewayPort] = [await findFreePort(), await findFreePort()];
   const triplet = TRIPLETS[process.arch] ?? "";
   const libraries = join(packagesFolder, "usr/lib", triplet);
@@ -85,11 +90,13 @@ async function startIn(
   await start("ceph-osd", "-i", "0");
   const url = `http://127.0.0.1:${gatewayPort}`;
   await waitForAnswer(url, await start("radosgw", "-n", "client.rgw"));
-  const keys = { accessKeyId: `AK${randomUUID()}`, secretAccessKey: randomUUID() };
-  const userArgs = ["--uid", "test", "--display-name", "test"];
-  const keyArgs = ["--access-key", keys.accessKeyId, "--secret-key", keys.secretAccessKey];
-  await call("radosgw-admin", "-c", configuration, "user", "create", ...userArgs, ...keyArgs);
-  return { url, ...keys };
+  const createUser = async (uid: string): Promise<S3Keys> => {
+    const keys = { accessKeyId: `AK${randomUUID()}`, secretAccessKey: randomUUID() };
+    const keyArgs = ["--access-key", keys.accessKeyId, "--secret-key", keys.secretAccessKey];
+    await call("radosgw-admin", "-c", configuration, "user", "create", "--uid", uid, "--display-name", uid, ...keyArgs);
+    return keys;
+  };
+  return { url, ...(await createUser("test")), limited: await createUser("limited") };
 }
 
 /** Gives the folder into which the packages are unpacked; downloads them the first time. */

@@ -8,6 +8,8 @@ interface S3Server extends AsyncDisposable {
   readonly url: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Of a user with no rights of its own, where the server has policies. */
+  readonly limited?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
 interface ServerKind {
@@ -44,6 +46,8 @@ async function main(which: string): Promise<void> {
       S3_TEST_ENDPOINT_URL: server.url,
       S3_TEST_ACCESS_KEY_ID: server.accessKeyId,
       S3_TEST_SECRET_ACCESS_KEY: server.secretAccessKey,
+      S3_TEST_LIMITED_ACCESS_KEY_ID: server.limited?.accessKeyId,
+      S3_TEST_LIMITED_SECRET_ACCESS_KEY: server.limited?.secretAccessKey,
     },
   });
   // Who ends this ends the tests, and after them the server.

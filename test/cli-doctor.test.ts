@@ -6,6 +6,7 @@ import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { FAKE_S3_ACCESS_KEY_ID, FAKE_S3_SECRET_ACCESS_KEY, startFakeS3Server } from "../src/testing/fake-s3-server.ts";
 import { doctor } from "../src/cli/commands/doctor.ts";
 import { FakeKServeRuntime } from "../src/testing/fake-kserve-runtime.ts";
 import { makeCertificate } from "../src/testing/make-certificate.ts";
@@ -155,7 +156,19 @@ describe("mcp-image-server doctor", () => {
     const { exitCode, of, statuses } = await examine({ KSERVE_ENDPOINT: late.url, STORAGE_PATH: path });
     assert.equal(exitCode, 69);
     assert.deepEqual([statuses["storage"], statuses["disk"], statuses["clock"]], ["fail", undefined, "warn"]);
+    assert.match(of("storage")?.remedy ?? "", /^STORAGE_PATH must be a folder/);
     assert.match(of("clock")?.message ?? "", /that of the model server differ by 3[56]\d\d s/);
+  });
+
+  test("says what to look at where the bucket is not there, or speaks no TLS", async () => {
+    await using server = await startFakeS3Server({ buckets: [] });
+    const keys = { AWS_ACCESS_KEY_ID: FAKE_S3_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: FAKE_S3_SECRET_ACCESS_KEY };
+    const settings = { KSERVE_ENDPOINT: "http://127.0.0.1:9", STORAGE_BACKEND: "s3", S3_BUCKET: "pictures", ...keys };
+    const absent = await examine({ ...settings, S3_ENDPOINT_URL: server.url });
+    assert.match(absent.of("storage")?.message ?? "", /: the bucket does not exist$/);
+    assert.match(absent.of("storage")?.remedy ?? "", /^Check S3_BUCKET, S3_ENDPOINT_URL, AWS_REGION, the keys, /);
+    const plain = await examine({ ...settings, S3_ENDPOINT_URL: server.url.replace("http:", "https:") });
+    assert.match(plain.of("storage")?.message ?? "", /: it does not speak TLS: S3_ENDPOINT_URL should perhaps begin /);
   });
 
   test("tries the public URL of a server that runs", async () => {

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { before, describe, it } from "node:test";
 import {
   CreateBucketCommand,
   GetBucketLifecycleConfigurationCommand,
   ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
+  PutBucketPolicyCommand,
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
@@ -21,6 +24,8 @@ import { testStorage } from "../src/testing/test-storage.ts";
 const endpointUrl = required("S3_TEST_ENDPOINT_URL");
 const accessKeyId = required("S3_TEST_ACCESS_KEY_ID");
 const secretAccessKey = required("S3_TEST_SECRET_ACCESS_KEY");
+/** Keys of a user named `limited`, who has no rights of its own. */
+const limited = readKeys("S3_TEST_LIMITED_ACCESS_KEY_ID", "S3_TEST_LIMITED_SECRET_ACCESS_KEY");
 /** It knows neither conditional writes nor lifecycle rules. */
 const isSwift = process.env["S3_TEST_SERVER"] === "swift";
 const bucket = `pictures-${randomUUID()}`;
@@ -59,6 +64,33 @@ describe("S3Storage on a real server, in particular", () => {
       await assert.rejects(storage.cleanupExpiredImages(0), isErrorWithCode("storage_unavailable"));
       await assert.rejects(storage.checkHealth(), isErrorWithCode("storage_unavailable"));
     }
+  });
+
+  it("needs no more rights than docs/s3.md names", { skip: limited === undefined }, async () => {
+    const guide = readFileSync(resolve(import.meta.dirname, "../docs/s3.md"), "utf8");
+    const [, json = ""] = /^```json\n(.*?)^```/ms.exec(guide) ?? [];
+    const prefix = "mcp-images/";
+    const policy: { Statement: object[] } = JSON.parse(
+      json.replaceAll("arn:aws:s3:::pictures", `arn:aws:s3:::${bucket}`),
+    );
+    const Principal = { AWS: ["arn:aws:iam:::user/limited"] };
+    const Statement = policy.Statement.map((statement) => ({ ...statement, Principal }));
+    const Policy = JSON.stringify({ ...policy, Statement });
+    await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
+    await using storage = createStorage({ prefix, ...limited });
+    await storage.checkHealth();
+    const [id, other] = [createImageId(1000), createImageId(2000)];
+    for (const each of [id, other]) await storage.saveImage(createSampleImage(), each, { prompt: "x".repeat(20_000) });
+    assertSameBytes(await storage.getImage(id), createSampleImage());
+    await storage.keepImage(id, true);
+    assert.equal((await storage.findImages()).records.length, 2);
+    await storage.keepImage(id, false);
+    assert.equal(await storage.deleteImage(id), true);
+    assert.equal(await storage.getImage(id), undefined);
+    assert.equal(await storage.cleanupExpiredImages(0), 1);
+    await using elsewhere = createStorage({ prefix: "elsewhere/", ...limited });
+    await assert.rejects(elsewhere.saveImage(createSampleImage(), id, {}), isErrorWithCode("storage_unavailable"));
+    await assert.rejects(elsewhere.findImages(), isErrorWithCode("storage_unavailable"));
   });
 
   it("leaves foreign keys alone, however they are spelt", async () => {
@@ -152,6 +184,14 @@ describe("S3Storage on a real server, in particular", () => {
     assert.equal(left.KeyCount, 0);
   });
 });
+
+function readKeys(
+  idName: string,
+  secretName: string,
+): Pick<S3StorageOptions, "accessKeyId" | "secretAccessKey"> | undefined {
+  const [accessKeyId, secretAccessKey] = [process.env[idName], process.env[secretName]];
+  return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined;
+}
 
 function required(name: string): string {
   const value = process.env[name];

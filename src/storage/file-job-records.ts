@@ -1,4 +1,4 @@
-import { mkdir, opendir, readFile, rename } from "node:fs/promises";
+import { opendir, readFile, rename } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isErrno } from "../core/errors.ts";
 import type { ImageId } from "../core/image-id.ts";
@@ -14,6 +14,7 @@ import {
   type JobRecord,
   type JobRecords,
 } from "./job-records.ts";
+import { makeFolder } from "./make-folder.ts";
 import { chooseLookUp, lookAtOnce, type LookUp } from "./open-file.ts";
 
 export interface FileJobRecordsOptions {
@@ -67,7 +68,7 @@ export class FileJobRecords implements JobRecords {
       `Cannot write the job of image "${imageId}"`,
       signal,
       async () => {
-        await mkdir(this.#folder, { recursive: true });
+        await makeFolder(this.#folder);
         const temporaryPath = join(this.#folder, createTemporaryName());
         try {
           await writeNewFile(temporaryPath, Buffer.from(toJobText(record)));

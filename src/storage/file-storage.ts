@@ -1,4 +1,4 @@
-import { mkdir, stat, statfs } from "node:fs/promises";
+import { stat, statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { parseImageId } from "../core/image-id.ts";
@@ -23,6 +23,7 @@ import { FileCleaner } from "./file-cleanup.ts";
 import type { FailedOperation } from "./file-errors.ts";
 import { toImagePlace, type ImagePlace } from "./file-layout.ts";
 import { listFiles } from "./file-listing.ts";
+import { makeFolder } from "./make-folder.ts";
 import { probeFolder } from "./file-probe.ts";
 import { FileOperations } from "./file-operations.ts";
 import { FileReader } from "./file-reader.ts";
@@ -266,7 +267,7 @@ export class FileStorage extends AbstractStorage {
   }
 
   async #makeRootOnce(): Promise<void> {
-    const firstMade = await mkdir(this.#root, { recursive: true });
+    const firstMade = await makeFolder(this.#root);
     if (firstMade !== undefined) await syncFolder(dirname(firstMade));
     this.#reader.lookUp = await chooseLookUp(this.#root);
   }

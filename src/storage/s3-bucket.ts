@@ -3,6 +3,7 @@ import type { LifecycleRule } from "@aws-sdk/client-s3";
 import { StorageError } from "../core/errors.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { FailedOperation } from "./file-errors.ts";
+import { S3Deletions } from "./s3-deletions.ts";
 import { KeyBatches } from "./s3-key-batches.ts";
 import { presignS3Get, toObjectUrl } from "./s3-presign.ts";
 import { S3Body } from "./s3-body.ts";
@@ -92,7 +93,8 @@ const BODY_ATTEMPTS = 3;
 export class S3Bucket {
   readonly #options: BucketOptions;
   readonly #inFlight = new Set<Promise<unknown>>();
-  readonly #deletions = new KeyBatches();
+  readonly #batches = new KeyBatches();
+  readonly #deletions: S3Deletions;
   #isClosed = false;
   #loaded: Promise<LoadedS3> | undefined;
   /** False once the server said that it does not know If-None-Match. */
@@ -100,6 +102,7 @@ export class S3Bucket {
 
   constructor(options: BucketOptions) {
     this.#options = options;
+    this.#deletions = new S3Deletions(options.bucket);
   }
 
   async put(key: string, body: Uint8Array, options: PutOptions, call: BucketCall): Promise<PutOutcome> {
@@ -255,12 +258,9 @@ export class S3Bucket {
   /** Deletes objects, `MAX_KEYS` in one request, and gives the keys that could not be, with the reason. */
   async deleteAll(keys: readonly string[], call: BucketCall): Promise<ReadonlyMap<string, string>> {
     const failed = new Map<string, string>();
-    await this.#deletions.forEach(keys, async (batch) =>
-      this.#run(call, async ({ sdk, client }, abortSignal) => {
-        const Delete = { Objects: batch.map((key) => ({ Key: key })), Quiet: true };
-        const command = new sdk.DeleteObjectsCommand({ Bucket: this.#options.bucket, Delete });
-        const { Errors = [] } = await client.send(command, { abortSignal });
-        for (const { Key: key = "", Code: reason = "Unknown" } of Errors) failed.set(key, reason);
+    await this.#batches.forEach(keys, async (batch) =>
+      this.#run(call, async (loaded, abortSignal) => {
+        for (const [key, reason] of await this.#deletions.delete(loaded, batch, abortSignal)) failed.set(key, reason);
       }),
     );
     return failed;

@@ -76,6 +76,7 @@ function toUnavailableReason(failure: S3Failure): string | undefined {
   if (name === "InvalidAccessKeyId" || name === "SignatureDoesNotMatch") return `the credentials are wrong (${name})`;
   if (status === 301 || status === 307) return "the bucket lies in another region";
   if (status === 403 || status === 401) return `access is denied (${describeFailure(failure)})`;
+  if (name === "EPROTO") return "it does not speak TLS: S3_ENDPOINT_URL should perhaps begin with http://";
   if (NETWORK.has(name)) return `it cannot be reached (${name})`;
   return status !== undefined && UNAVAILABLE_STATUS.has(status) ? describeFailure(failure) : undefined;
 }

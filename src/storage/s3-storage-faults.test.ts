@@ -24,6 +24,36 @@ describe("S3Storage and servers that know less", () => {
     assert.equal(await storage.cleanupExpiredImages(3600), 1);
   });
 
+  for (const [code, status] of [
+    ["AccessDenied", 403],
+    ["NotImplemented", 501],
+  ] as const) {
+    it(`deletes one by one where DeleteObjects is answered ${code}, and does not ask for it again`, async (t) => {
+      const { server, storage, save } = await openS3Storage(t);
+      for (const asked of [1, 0]) {
+        await Promise.all(Array.from({ length: 20 }, async () => save(2 * HOUR_MS)));
+        server.operations.length = 0;
+        if (asked > 0) server.failNext({ kind: "error", status, code }, { operation: "DeleteObjects", times: 1 });
+        assert.equal(await storage.cleanupExpiredImages(3600), 20);
+        const count = (name: string): number => server.operations.filter((operation) => operation === name).length;
+        assert.deepEqual([count("DeleteObjects"), count("DeleteObject")], [asked, 20]);
+      }
+    });
+  }
+
+  it("says that access is denied where nothing may be deleted, after one more try, and asks anew the next time", async (t) => {
+    const { server, storage, save } = await openS3Storage(t);
+    await Promise.all([save(2 * HOUR_MS), save(2 * HOUR_MS)]);
+    server.operations.length = 0;
+    const denied = { kind: "error", status: 403, code: "AccessDenied" } as const;
+    server.failNext(denied, { operation: "DeleteObjects", times: 1 });
+    server.failNext(denied, { operation: "DeleteObject", times: 1 });
+    await assert.rejects(storage.cleanupExpiredImages(3600), isErrorWithCode("storage_unavailable"));
+    assert.equal(await storage.cleanupExpiredImages(3600), 2);
+    const deletions = server.operations.filter((operation) => operation.startsWith("Delete"));
+    assert.deepEqual(deletions, ["DeleteObjects", "DeleteObject", "DeleteObjects"]);
+  });
+
   it("asks for fewer deletions at once where as many take too long, from then on", async (t) => {
     const { server, save } = await openS3Storage(t);
     await using cleaner = createS3Storage(server, { timeoutSeconds: 3 });

@@ -85,7 +85,7 @@ async function checkGenerator(settings: Settings, draws: boolean): Promise<reado
 
 async function checkStore(settings: Settings): Promise<readonly Finding[]> {
   await using storage = createStorage(settings.storage, () => "");
-  const written = await checkStorage(storage);
+  const written = await checkStorage(storage, settings.storage.backend);
   if (written.status === "fail" || settings.storage.backend !== "file") return [written];
   return [written, await checkDisk(settings.storage.path, settings.images)];
 }

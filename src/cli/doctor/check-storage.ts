@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import type { Settings } from "../../config/settings.ts";
 import { systemClock } from "../../core/clock.ts";
+import { MCPImageError } from "../../core/errors.ts";
 import { createImageId } from "../../core/image-id.ts";
 import { encodePng } from "../../core/png.ts";
 import type { AbstractStorage } from "../../storage/abstract-storage.ts";
@@ -10,8 +11,17 @@ import { fail, ok, toFailure, warn, type Finding } from "./finding.ts";
 const TMPFS = 0x01_02_19_94;
 const GIBIBYTE = 2 ** 30;
 
+/** A full store has a remedy of its own. */
+const REMEDIES: Readonly<Record<Settings["storage"]["backend"], string>> = {
+  file: "STORAGE_PATH must be a folder that the user of the server may write to, on a volume that is there.",
+  s3: "Check S3_BUCKET, S3_ENDPOINT_URL, AWS_REGION, the keys, and their rights, which docs/s3.md lists.",
+};
+
 /** Saves a picture, reads it back and deletes it, as a generation and its end do. */
-export async function checkStorage(storage: AbstractStorage): Promise<Finding> {
+export async function checkStorage(
+  storage: AbstractStorage,
+  backend: Settings["storage"]["backend"],
+): Promise<Finding> {
   const imageId = createImageId(systemClock.nowMs());
   const picture = encodePng({ width: 1, height: 1, rgb: Uint8Array.of(1, 2, 3) });
   const startedAtMs = performance.now();
@@ -26,8 +36,13 @@ export async function checkStorage(storage: AbstractStorage): Promise<Finding> {
     }
     return ok("storage", `A picture was written, read and deleted (${Math.round(performance.now() - startedAtMs)} ms)`);
   } catch (error) {
-    return toFailure("storage", error);
+    const failure = toFailure("storage", error);
+    return isFull(error) ? failure : { ...failure, remedy: REMEDIES[backend] };
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof MCPImageError && error.code === "storage_full";
 }
 
 /** Whether the folder has room, and whether it outlives a restart of the machine. */
