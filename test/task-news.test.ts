@@ -1,14 +1,23 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
-import { deserializeMessage, serializeMessage, type Client, type Transport } from "@modelcontextprotocol/client";
-import { StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import {
+  deserializeMessage,
+  serializeMessage,
+  StreamableHTTPClientTransport,
+  type Client,
+  type ClientCapabilities,
+  type Transport,
+} from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { toCaller, UNNAMED } from "../src/access/principal.ts";
 import { isJsonObject, type JsonObject } from "../src/core/json.ts";
 import { serveMcpStdio } from "../src/mcp/serve-mcp-stdio.ts";
+import { FakeKServeRuntime } from "../src/testing/fake-kserve-runtime.ts";
 import { startLoadedServer } from "./support/loaded-server.ts";
 import { createMcpClient, serveMcpHttp } from "./support/mcp-clients.ts";
 import { createMcpParts } from "./support/mcp-parts.ts";
-import { TemporaryFolder } from "./support/server-process.ts";
+import { COMMAND, freshEnvironment, TemporaryFolder } from "./support/server-process.ts";
 
 const EXTENSION = "io.modelcontextprotocol/tasks";
 const PICTURE = { prompt: "a red boat", width: 64, height: 64, seed: 7 };
@@ -277,5 +286,51 @@ describe("News of tasks", () => {
     const rest = await collect(news);
     await closing;
     assert.partialDeepStrictEqual(rest.at(-1), { id: 7, result: { resultType: "complete" } });
+  });
+
+  test("are told of a thousand tasks at once, and of no more", async () => {
+    const { generator, images, newsSources } = createMcpParts({ hasTasks: true });
+    generator.hold();
+    const { image_id: taskId } = await images.generate(PICTURE, { clientId: "test", maxWaitMs: 0 });
+    const _meta = { "io.modelcontextprotocol/clientCapabilities": { extensions: { [EXTENSION]: {} } } };
+    const message = { method: "subscriptions/listen", params: { notifications: { taskIds: [taskId] }, _meta } };
+    const ended = new AbortController();
+    const listen = async (): Promise<JsonObject | undefined> => {
+      const news = newsSources[0]?.(message, toCaller(UNNAMED, "test"));
+      const agreed = await news?.agree(ended.signal);
+      void news?.tell(() => undefined, ended.signal);
+      await new Promise(setImmediate);
+      return agreed;
+    };
+    for (let times = 0; times < 1000; times++) assert.deepEqual(await listen(), { taskIds: [taskId] });
+    assert.deepEqual(await listen(), {});
+    generator.release();
+    await images.waitForImage(taskId);
+    await new Promise(setImmediate);
+    assert.deepEqual(await listen(), { taskIds: [taskId] });
+    ended.abort();
+  });
+
+  test("are told by the command over stdio", async (t) => {
+    await using runtime = await FakeKServeRuntime.start();
+    using home = new TemporaryFolder();
+    const env = freshEnvironment(home.path, { KSERVE_ENDPOINT: runtime.url, MCP_TASKS: "true" });
+    const connect = async (capabilities: ClientCapabilities): Promise<Client> => {
+      const client = createMcpClient("modern", capabilities);
+      t.after(async () => client.close());
+      const args = [COMMAND];
+      await client.connect(
+        new StdioClientTransport({ command: process.execPath, args, env, cwd: home.path, stderr: "ignore" }),
+      );
+      return client;
+    };
+    const plain = await connect({});
+    await assert.rejects(plain.listen(withTasks([UNKNOWN_ID])), { code: -32_021 });
+    const { structuredContent } = await plain.callTool({ name: "generate_image", arguments: PICTURE });
+    const taskId = (structuredContent as { image_id: string }).image_id;
+    const client = await connect({ extensions: { [EXTENSION]: {} } });
+    const news = hear(client);
+    await client.listen(withTasks([taskId]));
+    assert.partialDeepStrictEqual(await next(news), { taskId, status: "completed" });
   });
 });

@@ -45,6 +45,8 @@ interface TaskFacts {
 const POLL_INTERVAL_MS = 2000;
 /** Of one subscription; it is told which those are. */
 const MAX_FOLLOWED = 100;
+/** Of all subscriptions together: each is asked for again and again while another process draws it. */
+const MAX_FOLLOWED_IN_ALL = 1000;
 const taskIds = z.array(z.string());
 
 /**
@@ -55,6 +57,7 @@ export class ImageTasks implements McpFeature {
   readonly #images: ImageTasksOptions["images"];
   readonly #results: ImageResults;
   readonly #clock: Clock;
+  #followed = 0;
 
   constructor(options: ImageTasksOptions) {
     this.#images = options.images;
@@ -95,8 +98,13 @@ export class ImageTasks implements McpFeature {
     if (!asked.success) throw new ProtocolError(ProtocolErrorCode.InvalidParams, "taskIds must be a list of ids");
     const images = this.#images.for(caller);
     return new TaskNews({
-      taskIds: [...new Set(asked.data)].slice(0, MAX_FOLLOWED),
-      wait: async (taskId, options) => (isTaskId(taskId) ? images.waitForImage(taskId, options) : undefined),
+      taskIds: [...new Set(asked.data)].slice(0, Math.min(MAX_FOLLOWED, MAX_FOLLOWED_IN_ALL - this.#followed)),
+      find: async (taskId, signal) =>
+        isTaskId(taskId) ? images.waitForImage(taskId, { signal, maxWaitMs: 0 }) : undefined,
+      follow: async (taskId, options) => {
+        this.#followed++;
+        return images.waitForImage(taskId, options).finally(() => this.#followed--);
+      },
       toTask: async (taskId, found) => this.#toTask(taskId, found),
       toWorkingTask: (taskId, message) => this.#toFacts(taskId, "working", { message }),
       clock: this.#clock,

@@ -20,8 +20,8 @@ async function follow() {
   let report: WaitOptions["onProgress"];
   const news = new TaskNews({
     taskIds: ["a", "unknown"],
-    wait: async (taskId, { maxWaitMs, onProgress }) => {
-      if (maxWaitMs === 0) return taskId === "a" ? RUNNING : undefined;
+    find: async (taskId) => (taskId === "a" ? RUNNING : undefined),
+    follow: async (_taskId, { onProgress }) => {
       report = onProgress;
       return ended.promise;
     },

@@ -11,8 +11,10 @@ type FoundImage = ReadyImage | PendingImage;
 
 export interface TaskNewsOptions {
   readonly taskIds: readonly string[];
-  /** The task's picture as the subscriber may see it, at the end of the wait. */
-  readonly wait: (taskId: string, options: WaitOptions) => Promise<FoundImage | undefined>;
+  /** The task's picture as the subscriber may see it. */
+  readonly find: (taskId: string, signal: AbortSignal) => Promise<FoundImage | undefined>;
+  /** The same of one that was found, once it is no longer drawn. */
+  readonly follow: (taskId: string, options: WaitOptions) => Promise<FoundImage | undefined>;
   /** What `tasks/get` says of it. */
   readonly toTask: (taskId: string, found: FoundImage) => Promise<object>;
   readonly toWorkingTask: (taskId: string, message: string) => object;
@@ -35,10 +37,10 @@ export class TaskNews implements News {
 
   /** Those tasks that are known and the subscriber's to see. */
   async agree(signal: AbortSignal): Promise<JsonObject> {
-    const { taskIds, wait } = this.#options;
+    const { taskIds, find } = this.#options;
     await Promise.all(
       taskIds.map(async (taskId) => {
-        const found = await wait(taskId, { signal, maxWaitMs: 0 }).catch((error: unknown) => {
+        const found = await find(taskId, signal).catch((error: unknown) => {
           logger.debug("task_not_followed", { error });
           return undefined;
         });
@@ -67,14 +69,14 @@ export class TaskNews implements News {
     sendTask: (task: object) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { wait, toTask } = this.#options;
+    const { follow, toTask } = this.#options;
     let found: FoundImage | undefined = first;
     while (found !== undefined && !signal.aborted) {
       await sendTask(await toTask(taskId, found));
       if (found.status !== "running") return;
       const ended = new AbortController();
       const onProgress = this.#createTeller(taskId, sendTask, AbortSignal.any([signal, ended.signal]));
-      found = await wait(taskId, { signal, onProgress }).finally(() => ended.abort());
+      found = await follow(taskId, { signal, onProgress }).finally(() => ended.abort());
     }
   }
 
