@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
-import type { Client } from "@modelcontextprotocol/client";
+import { StreamableHTTPClientTransport, type Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { FakeKServeRuntime } from "../src/testing/fake-kserve-runtime.ts";
 import { startLoadedServer } from "./support/loaded-server.ts";
@@ -208,6 +208,34 @@ describe("Spans", () => {
       });
     }
   }
+
+  test("are children of the caller's span, and linked with that of a gateway", async () => {
+    await using runtime = await FakeKServeRuntime.start();
+    await using collector = await startOtlpCollector();
+    using home = new TemporaryFolder();
+    const settings = {
+      KSERVE_ENDPOINT: runtime.url,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      ...SENT_AT_ONCE,
+    };
+    await using server = await ServerProcess.start({ home: home.path, settings });
+    const gateway = "0af7651916cd43dd8448eb211c80319c";
+    const client = createMcpClient("modern");
+    const requestInit = { headers: { traceparent: `00-${gateway}-b7ad6b7169203331-01` } };
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${server.url}/mcp`), { requestInit }));
+    await client.listTools();
+    await client.callTool({ name: "generate_image", arguments: ARGUMENTS, _meta: { traceparent: TRACEPARENT } });
+    const spans = await collector.waitForSpans(({ name }) => name === "tools/call generate_image");
+    await client.close();
+    const call = spans.find(({ name }) => name === "tools/call generate_image");
+    assert.deepEqual(
+      [call?.traceId, call?.parentSpanId, call?.linkedTraces],
+      [TRACE_ID, "00f067aa0ba902b7", [gateway]],
+    );
+    const other = spans.find(({ name }) => name === "tools/list");
+    assert.deepEqual([other?.traceId, other?.linkedTraces], [gateway, []]);
+  });
 
   test("of a session tell its id and what was agreed on from its first call on", async () => {
     await using runtime = await FakeKServeRuntime.start();

@@ -34,6 +34,20 @@ describe("toServedCall()", () => {
     });
   });
 
+  test("makes the caller's trace context the parent, and links that of the request which brought it", () => {
+    const [caller, gateway] = ["a", "b"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+    const told = (own: string | undefined, header: string | undefined) => {
+      const headers = header === undefined ? {} : { traceparent: header };
+      const body = { id: 1, method: "ping", params: { _meta: { traceparent: own } } };
+      const call = toServedCall({ body, carrier: { kind: "http", httpVersion: "1.1", headers }, tools: TOOLS });
+      return [call.traceparent, call.linked];
+    };
+    assert.deepEqual(told(caller, gateway), [caller, [gateway]]);
+    assert.deepEqual(told(undefined, gateway), [gateway, undefined]);
+    assert.deepEqual(told(caller, caller), [caller, undefined]);
+    assert.deepEqual(told(caller, undefined), [caller, undefined]);
+  });
+
   test("tells nothing that a stranger wrote where something else should stand", () => {
     const text = "a secret cat";
     const headers = { "mcp-protocol-version": text, "mcp-session-id": text, traceparent: text };

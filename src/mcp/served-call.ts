@@ -54,10 +54,13 @@ export function toServedCall({ body, carrier, tools }: CarriedMessage): ServedCa
   const meta = isJsonObject(params["_meta"]) ? params["_meta"] : {};
   const method = typeof body["method"] === "string" && METHODS.has(body["method"]) ? body["method"] : "other";
   const { name: tool } = params;
+  const own = parseTraceparent(meta["traceparent"]);
   const isTool = method === "tools/call" && typeof tool === "string" && tools.has(tool);
   return {
     name: isTool ? `${method} ${tool}` : method,
-    traceparent: parseTraceparent(meta["traceparent"]) ?? traceparent,
+    traceparent: own ?? traceparent,
+    // The header is of the request that brought the message, which may be somebody else's.
+    ...(own !== undefined && traceparent !== undefined && traceparent !== own && { linked: [traceparent] }),
     attributes: {
       "mcp.method.name": method,
       ...(isTool && { "gen_ai.tool.name": tool, "gen_ai.operation.name": "execute_tool" }),

@@ -2,12 +2,14 @@ import {
   context,
   metrics,
   propagation,
+  ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
   trace,
   type Attributes,
   type Context,
   type Histogram,
+  type Link,
   type Tracer,
 } from "@opentelemetry/api";
 import { MCPImageError } from "../core/errors.ts";
@@ -39,17 +41,18 @@ export class OpenTelemetryTracing implements Tracing {
   }
 
   async serve<Result>(call: ServedCall, work: (tell: TellOutcome) => Promise<Result>): Promise<Result> {
-    const { traceparent } = call;
+    const { traceparent, linked = [] } = call;
     const parent =
       traceparent === undefined ? context.active() : propagation.extract(context.active(), { traceparent });
-    return this.#run(call, { kind: SpanKind.SERVER, parent, durations: this.#served }, work);
+    const links = linked.flatMap((other) => toLink(other) ?? []);
+    return this.#run(call, { kind: SpanKind.SERVER, links, parent, durations: this.#served }, work);
   }
 
   async send<Result>(
     call: SentCall,
     work: (traceparent: string | undefined, tell: TellOutcome) => Promise<Result>,
   ): Promise<Result> {
-    const span = { kind: SpanKind.CLIENT, parent: context.active(), durations: this.#sent };
+    const span = { kind: SpanKind.CLIENT, links: [], parent: context.active(), durations: this.#sent };
     return this.#run(call, span, async (tell) => {
       const carrier: Record<string, string> = {};
       propagation.inject(context.active(), carrier);
@@ -63,10 +66,10 @@ export class OpenTelemetryTracing implements Tracing {
 
   async #run<Result>(
     { name, attributes, details }: SentCall,
-    { kind, parent, durations }: { kind: SpanKind; parent: Context; durations: Histogram },
+    { kind, links, parent, durations }: { kind: SpanKind; links: Link[]; parent: Context; durations: Histogram },
     work: (tell: TellOutcome) => Promise<Result>,
   ): Promise<Result> {
-    const span = this.#tracer.startSpan(name, { kind, attributes: { ...details, ...attributes } }, parent);
+    const span = this.#tracer.startSpan(name, { kind, links, attributes: { ...details, ...attributes } }, parent);
     const startedAtMs = performance.now();
     let failure: Attributes = {};
     const fail = (errorType: string): void => {
@@ -89,4 +92,9 @@ export class OpenTelemetryTracing implements Tracing {
       span.end();
     }
   }
+}
+
+function toLink(traceparent: string): Link | undefined {
+  const spanContext = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent }));
+  return spanContext && { context: spanContext };
 }

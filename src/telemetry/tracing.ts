@@ -7,13 +7,15 @@ export interface ServedCall {
   readonly name: string;
   /** W3C trace context of the caller. */
   readonly traceparent: string | undefined;
+  /** Trace contexts of whoever else had a part in it, such as a gateway that brought it. */
+  readonly linked?: readonly string[];
   /** Few values each: durations are counted by them as well. */
   readonly attributes: SpanAttributes;
   /** What is told of this one call. */
   readonly details?: SpanAttributes;
 }
 
-export type SentCall = Omit<ServedCall, "traceparent">;
+export type SentCall = Omit<ServedCall, "traceparent" | "linked">;
 
 /** What is known of a call once it is answered. */
 export interface CallOutcome {

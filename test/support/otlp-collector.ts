@@ -7,12 +7,19 @@ export interface OtlpSpan {
   readonly name: string;
   readonly kind: "server" | "client" | "other";
   readonly failed: boolean;
+  readonly traceId: string;
+  readonly parentSpanId: string | undefined;
+  /** The trace ids of the spans that it is linked with. */
+  readonly linkedTraces: readonly string[];
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
 interface SentSpan {
   readonly name: string;
   readonly kind: number;
+  readonly traceId: string;
+  readonly parentSpanId?: string;
+  readonly links?: readonly { readonly traceId: string }[];
   readonly startTimeUnixNano: string;
   readonly status?: { readonly code?: number };
   readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, unknown>> }[];
@@ -68,11 +75,14 @@ function byStart(one: SentSpan, other: SentSpan): number {
   return Number(BigInt(one.startTimeUnixNano) - BigInt(other.startTimeUnixNano));
 }
 
-function toSpan({ name, kind, status, attributes }: SentSpan): OtlpSpan {
+function toSpan({ name, kind, status, traceId, parentSpanId, links = [], attributes }: SentSpan): OtlpSpan {
   return {
     name,
     kind: kind === SERVER ? "server" : kind === CLIENT ? "client" : "other",
     failed: status?.code === ERROR,
+    traceId,
+    parentSpanId,
+    linkedTraces: links.map((link) => link.traceId),
     attributes: Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]])),
   };
 }
