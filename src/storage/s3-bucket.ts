@@ -21,6 +21,7 @@ export interface BucketCall {
 }
 
 export interface BucketObject {
+  readonly etag: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
   readonly size: number;
 }
@@ -49,9 +50,11 @@ export interface PutOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Writes only when the key is free. */
   readonly createOnly?: boolean;
+  /** Writes only over the object with this ETag. */
+  readonly replaces?: string;
 }
 
-/** `exists`: the key is taken; by an earlier attempt of this very call when `isRetried`. */
+/** `exists`: the key is taken, or no longer as it was; by an earlier attempt of this very call when `isRetried`. */
 export type PutOutcome = { readonly kind: "stored" } | { readonly kind: "exists"; readonly isRetried: boolean };
 
 export interface ListOptions {
@@ -118,16 +121,19 @@ export class S3Bucket {
         ContentType: options.contentType,
         ...(options.metadata && { Metadata: { ...options.metadata } }),
         ...(isConditional && { IfNoneMatch: "*" }),
+        ...(options.replaces !== undefined && { IfMatch: options.replaces }),
       });
       try {
         await client.send(command, { abortSignal });
         return { kind: "stored" };
       } catch (error) {
-        if (!isConditional) throw error;
+        if (!isConditional && options.replaces === undefined) throw error;
         const { name, status, attempts } = toS3Failure(error);
-        if (status === 501) return undefined; // the server knows no If-None-Match
+        if (isConditional && status === 501) return undefined; // the server knows no If-None-Match
+        const isGone = options.replaces !== undefined && name === "NoSuchKey";
         // The second name is the answer while another conditional write of the key is under way.
-        if (status === 412 || name === "ConditionalRequestConflict") return { kind: "exists", isRetried: attempts > 1 };
+        if (isGone || status === 412 || name === "ConditionalRequestConflict")
+          return { kind: "exists", isRetried: attempts > 1 };
         throw error;
       }
     });
@@ -147,7 +153,7 @@ export class S3Bucket {
         try {
           const view = await (response.Body?.transformToByteArray() ?? Promise.resolve(new Uint8Array()));
           const bytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
-          return { bytes, metadata: response.Metadata ?? {}, size: bytes.length };
+          return { bytes, metadata: response.Metadata ?? {}, size: bytes.length, etag: response.ETag };
         } catch (error) {
           if (attempt === BODY_ATTEMPTS || abortSignal.aborted) throw error;
         }
@@ -171,7 +177,7 @@ export class S3Bucket {
   async open(key: string, call: BucketCall): Promise<OpenObject | undefined> {
     const found = await this.#run(call, async (loaded, signal) => this.#openBody(loaded, key, 0, signal));
     if (found === undefined) return undefined;
-    const { metadata, size, stream } = found;
+    const { metadata, size, etag, stream } = found;
     const body = new S3Body({
       first: stream,
       reopen: async (position, signal) => {
@@ -183,6 +189,7 @@ export class S3Bucket {
     return {
       metadata,
       size,
+      etag,
       read: async (into, position) => this.#run(call, async (_loaded, signal) => body.read(into, position, signal)),
       close: () => body.close(),
     };
@@ -219,7 +226,8 @@ export class S3Bucket {
     return this.#run(call, async ({ sdk, client }, abortSignal) => {
       const command = new sdk.HeadObjectCommand({ Bucket: this.#options.bucket, Key: key });
       const response = await orUndefined(client.send(command, { abortSignal }), "NotFound", "NoSuchKey");
-      return response && { metadata: response.Metadata ?? {}, size: response.ContentLength ?? 0 };
+      const { Metadata: metadata = {}, ContentLength: size = 0, ETag: etag } = response ?? {};
+      return response && { metadata, size, etag };
     });
   }
 
@@ -326,13 +334,19 @@ export class S3Bucket {
       const sending = client.send(command, { abortSignal: ended.signal });
       const response = await orUndefined(sending, "NoSuchKey", "NotFound");
       if (response === undefined) return undefined;
-      const { Body: stream, ContentRange: range, Metadata: metadata = {}, ContentLength: size = 0 } = response;
+      const {
+        Body: stream,
+        ContentRange: range,
+        Metadata: metadata = {},
+        ContentLength: size = 0,
+        ETag: etag,
+      } = response;
       if (!(stream instanceof Readable)) throw new TypeError("The SDK gave no stream");
       if (position > 0 && range?.startsWith(`bytes ${position}-`) !== true) {
         stream.destroy();
         throw new Error("The server did not give the range that was asked for");
       }
-      return { stream, metadata, size };
+      return { stream, metadata, size, etag };
     } finally {
       signal.removeEventListener("abort", stop);
     }

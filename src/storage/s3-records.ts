@@ -11,17 +11,23 @@ import { SPILL_NAME, TOKEN_NAME, unpackRecord } from "./s3-metadata.ts";
 /** A picture, and in which of the two spaces of keys it is looked for. */
 export type S3ImageId = Extract<ParsedImageId, { kind: "current" }> & { readonly isKept: boolean };
 
-/** The keys of what expires, and of what is kept. */
+/** The keys of what expires, and of what is kept. The last two sort before every key of a picture, so that no listing behind a time meets them. */
 export interface KeySpaces {
   readonly current: S3Keys;
   readonly kept: S3Keys;
+  /** Of the locks that processes have while they move or delete a picture. */
+  readonly locks: S3Keys;
 }
 
 export function toKeySpaces(prefix: string): KeySpaces {
-  // Sorts before every key of a picture, so that a listing behind a time never meets it.
-  return { current: new S3Keys(prefix), kept: new S3Keys(`${prefix}${KEPT_FOLDER}/`) };
+  return {
+    current: new S3Keys(prefix),
+    kept: new S3Keys(`${prefix}${KEPT_FOLDER}/`),
+    locks: new S3Keys(`${prefix}${LOCK_FOLDER}/`),
+  };
 }
 
+const LOCK_FOLDER = "locks";
 /** JSON characters of the records that are kept in memory. */
 const RECORD_CACHE_SIZE = 16 * 1024 * 1024;
 const TOKEN_PATTERN = /^[0-9a-f]{16}$/;

@@ -33,6 +33,7 @@ import { toCredentials } from "./s3-credentials.ts";
 import { toExpiryRule, type ExpiryRule, type LifecycleChange } from "./s3-expiry-rule.ts";
 import { applyExpiryRule } from "./s3-lifecycle.ts";
 import { moveObject } from "./s3-keeper.ts";
+import { S3Leases } from "./s3-leases.ts";
 import { evictOldestObjects } from "./s3-eviction.ts";
 import { S3Usage } from "./s3-usage.ts";
 import { StorageQuota, type StorageLimits, type StorageUsage } from "./storage-quota.ts";
@@ -78,8 +79,9 @@ export class S3Storage extends AbstractStorage {
   readonly #records: S3Records;
   readonly #counter: S3Usage;
   readonly #quota: StorageQuota;
-  /** A move that meets another one, or a deletion, could lose the picture or bring it back. */
-  readonly #moves = new Turns();
+  /** A move that meets another one, or a deletion, could lose the picture or bring it back: of this process, and of others. */
+  readonly #turns = new Turns();
+  readonly #leases: S3Leases;
   readonly #isLimited: boolean;
   /** How far this machine's clock was ahead of the server's at the last answer. */
   #skewMs = 0;
@@ -105,6 +107,7 @@ export class S3Storage extends AbstractStorage {
       },
     });
     this.#records = new S3Records(this.#bucket, this.#spaces, this.#logger);
+    this.#leases = new S3Leases({ bucket: this.#bucket, keys: this.#spaces.locks, logger: this.#logger });
     this.#counter = new S3Usage(this.#bucket, this.#spaces, this.#clock);
     this.#isLimited = options.limits?.maxBytes !== undefined;
     this.#quota = new StorageQuota({
@@ -236,9 +239,12 @@ export class S3Storage extends AbstractStorage {
     const action = keep ? "Cannot keep image" : "Cannot release image";
     const call: BucketCall = { operation: "storage_write_failed", message: `${action} "${parsed.id}"`, signal };
     const image = { ...parsed, isKept: keep };
-    return this.#moves.take(parsed.id, async () =>
-      moveObject({ bucket: this.#bucket, records: this.#records, counter: this.#counter, image, call }),
-    );
+    const move = { bucket: this.#bucket, records: this.#records, counter: this.#counter, image };
+    return this.#turns.take(parsed.id, async () => {
+      const place = await this.#findPlace(image, call);
+      if (place !== "elsewhere") return place === "there";
+      return this.#leases.hold(parsed.id, call, async (held) => moveObject({ ...move, call: held }));
+    });
   }
 
   override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
@@ -250,11 +256,14 @@ export class S3Storage extends AbstractStorage {
       message: `Cannot delete image "${parsed.id}"`,
       signal,
     };
-    return this.#moves.take(parsed.id, async () => {
-      const deleted = await this.#deleteObject({ ...parsed, isKept: false }, call);
-      const deletedKept = await this.#deleteObject({ ...parsed, isKept: true }, call);
+    return this.#turns.take(parsed.id, async () => {
       this.#records.forget(parsed.id);
-      return deleted || deletedKept;
+      if ((await this.#findPlace({ ...parsed, isKept: true }, call)) === "nowhere") return false;
+      return this.#leases.hold(parsed.id, call, async (held) => {
+        const deleted = await this.#deleteObject({ ...parsed, isKept: false }, held);
+        const deletedKept = await this.#deleteObject({ ...parsed, isKept: true }, held);
+        return deleted || deletedKept;
+      });
     });
   }
 
@@ -346,6 +355,15 @@ export class S3Storage extends AbstractStorage {
   ): Promise<Result | undefined> {
     const current = { ...image, isKept: false };
     return (await read(current)) ?? (await read({ ...image, isKept: true })) ?? (await read(current));
+  }
+
+  /** Where a picture lies, seen from where it is looked for. What is in both places is on its way, and counts as elsewhere. */
+  async #findPlace(image: S3ImageId, call: BucketCall): Promise<"there" | "elsewhere" | "nowhere"> {
+    const isIn = async (isKept: boolean): Promise<boolean> =>
+      (await this.#bucket.head(this.#records.keysOf({ isKept }).toImageKey(image.id), call)) !== undefined;
+    if (await isIn(!image.isKept)) return "elsewhere";
+    if (await isIn(image.isKept)) return "there";
+    return (await isIn(!image.isKept)) ? "elsewhere" : "nowhere"; // it moved between the two looks
   }
 
   /** Once: whoever may not ask, or asks a server that does not know, is not told. */

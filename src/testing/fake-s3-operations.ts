@@ -113,6 +113,11 @@ function putObject(request: FakeS3Request, bucket: FakeS3Bucket, state: FakeS3St
     if (!state.supportsConditionalWrites) return toErrorResponse(501, "NotImplemented");
     if (bucket.has(key)) return toErrorResponse(412, "PreconditionFailed");
   }
+  if (headers["if-match"] !== undefined) {
+    const object = bucket.get(key);
+    if (object === undefined) return toErrorResponse(404, "NoSuchKey");
+    if (toEtag(object.body) !== headers["if-match"]) return toErrorResponse(412, "PreconditionFailed");
+  }
   if (headers["content-encoding"]?.includes("aws-chunked") === true) return toErrorResponse(501, "NotImplemented");
   const metadata: Record<string, string> = {};
   for (const [name, value = ""] of Object.entries(headers)) {

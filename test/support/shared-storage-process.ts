@@ -1,17 +1,18 @@
 import { MCPImageError } from "../../src/core/errors.ts";
-import type { OpenImage } from "../../src/storage/abstract-storage.ts";
+import type { AbstractStorage, OpenImage } from "../../src/storage/abstract-storage.ts";
 import { FileStorage } from "../../src/storage/file-storage.ts";
+import { S3Storage } from "../../src/storage/s3-storage.ts";
 import { createFakeClock, type FakeClock } from "../../src/testing/fake-clock.ts";
 import type { SharedAnswer, SharedCall } from "./shared-storage.ts";
 
-/** One of several servers on the same folders: does what its parent asks of a `FileStorage`. */
+/** One of several servers on the same folders and buckets: does what its parent asks of a store. */
 
-interface Folder {
-  readonly storage: FileStorage;
+interface OpenStorage {
+  readonly storage: AbstractStorage;
   readonly clock: FakeClock;
 }
 
-const folders = new Map<string, Folder>();
+const storages = new Map<string, OpenStorage>();
 const opened = new Map<number, OpenImage>();
 const running = new Map<number, AbortController>();
 
@@ -33,7 +34,7 @@ async function answer(call: SharedCall): Promise<void> {
 }
 
 async function perform(call: Exclude<SharedCall, { readonly method: "abort" }>): Promise<unknown> {
-  const { storage, clock } = openFolder(call.folder, call.nowMs);
+  const { storage, clock } = openStorage(call.target, call.nowMs);
   await clock.advance(Math.max(0, call.nowMs - clock.nowMs()));
   const controller = new AbortController();
   running.set(call.number, controller);
@@ -69,8 +70,8 @@ async function perform(call: Exclude<SharedCall, { readonly method: "abort" }>):
       case "closeImage":
         opened.get(call.image)?.close();
         return opened.delete(call.image);
-      case "closeFolder":
-        folders.delete(call.folder);
+      case "closeStorage":
+        storages.delete(call.target);
         return await storage.close();
     }
   } finally {
@@ -78,11 +79,13 @@ async function perform(call: Exclude<SharedCall, { readonly method: "abort" }>):
   }
 }
 
-function openFolder(path: string, nowMs: number): Folder {
-  const known = folders.get(path);
+function openStorage(target: string, nowMs: number): OpenStorage {
+  const known = storages.get(target);
   if (known !== undefined) return known;
   const clock = createFakeClock({ nowMs });
-  const folder = { clock, storage: new FileStorage({ basePath: path, baseUrl: "", clock }) };
-  folders.set(path, folder);
-  return folder;
+  const storage = target.startsWith("{")
+    ? new S3Storage({ baseUrl: "", clock, ...(JSON.parse(target) as { bucket: string }) })
+    : new FileStorage({ basePath: target, baseUrl: "", clock });
+  storages.set(target, { clock, storage });
+  return { clock, storage };
 }

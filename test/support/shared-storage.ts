@@ -19,7 +19,7 @@ import {
 /** What is asked of one of the processes. */
 export type SharedCall = { readonly number: number } & (
   | { readonly method: "abort" }
-  | ({ readonly folder: string; readonly nowMs: number } & Work)
+  | ({ readonly target: string; readonly nowMs: number } & Work)
 );
 
 type OnImage = { readonly imageId: string };
@@ -31,7 +31,7 @@ type Work =
   | { readonly method: "cleanupExpiredImages"; readonly ttlSeconds: number; readonly options: { budgetMs?: number } }
   | { readonly method: "readPart"; readonly image: number; readonly position: number; readonly length: number }
   | { readonly method: "closeImage"; readonly image: number }
-  | { readonly method: "checkHealth" | "closeFolder" };
+  | { readonly method: "checkHealth" | "closeStorage" };
 
 export interface SharedAnswer {
   readonly number: number;
@@ -41,7 +41,7 @@ export interface SharedAnswer {
 
 const PROGRAM = join(import.meta.dirname, "shared-storage-process.ts");
 
-/** Some processes that each have a `FileStorage` on whatever folder is asked for. */
+/** Some processes that each have a store of their own on whatever folder, or bucket, is asked for. */
 export class StorageProcesses implements AsyncDisposable {
   readonly #children: readonly ChildProcess[];
   readonly #waiting = new Map<number, (answer: SharedAnswer) => void>();
@@ -62,7 +62,7 @@ export class StorageProcesses implements AsyncDisposable {
   /** Asks one process; `number` names the call. */
   async ask(
     index: number,
-    work: Work & { readonly folder: string; readonly nowMs: number },
+    work: Work & { readonly target: string; readonly nowMs: number },
     signal?: AbortSignal,
   ): Promise<{ readonly value: unknown; readonly number: number }> {
     signal?.throwIfAborted();
@@ -91,19 +91,21 @@ export class StorageProcesses implements AsyncDisposable {
   }
 }
 
-/** One folder as several servers have it: each call is answered by the next of them. */
+/** One folder or bucket as several servers have it: each call is answered by the next of them. */
 export class SharedStorage extends AbstractStorage {
-  override readonly backend = "file";
+  override readonly backend: "file" | "s3";
   readonly #processes: StorageProcesses;
-  readonly #folder: string;
+  readonly #target: string;
   readonly #clock: Clock;
   #turn = 0;
   #isClosed = false;
 
-  constructor(options: { processes: StorageProcesses; folder: string; baseUrl: string; clock: Clock }) {
+  /** @param options.target a folder, or the JSON of an S3 store's options */
+  constructor(options: { processes: StorageProcesses; target: string; baseUrl: string; clock: Clock }) {
     super(options);
+    this.backend = options.target.startsWith("{") ? "s3" : "file";
     this.#processes = options.processes;
-    this.#folder = options.folder;
+    this.#target = options.target;
     this.#clock = options.clock;
   }
 
@@ -164,7 +166,7 @@ export class SharedStorage extends AbstractStorage {
   override async close(): Promise<void> {
     if (this.#isClosed) return;
     const all = Array.from({ length: this.#processes.size }, async (_, index) =>
-      this.#askOf(index, { method: "closeFolder" }),
+      this.#askOf(index, { method: "closeStorage" }),
     );
     this.#isClosed = true;
     await Promise.all(all);
@@ -181,7 +183,7 @@ export class SharedStorage extends AbstractStorage {
   ): Promise<{ readonly value: unknown; readonly number: number }> {
     options?.signal?.throwIfAborted();
     if (this.#isClosed) throw new StorageError("storage_unavailable", "The storage is closed");
-    return this.#processes.ask(index, { ...work, folder: this.#folder, nowMs: this.#clock.nowMs() }, options?.signal);
+    return this.#processes.ask(index, { ...work, target: this.#target, nowMs: this.#clock.nowMs() }, options?.signal);
   }
 }
 

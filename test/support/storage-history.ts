@@ -78,7 +78,7 @@ export interface HistoryRules {
   readonly countsDeletesExactly: boolean;
   /**
    * True when a keep that meets a release of the same picture may lose it, and one that meets a deletion may bring it back,
-   * as documented for several processes on S3.
+   * as documented for S3 servers without conditional writes.
    */
   readonly hasLooseMoves: boolean;
 }
