@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { before, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import {
   CreateBucketCommand,
   GetBucketLifecycleConfigurationCommand,
@@ -14,11 +14,13 @@ import {
 } from "@aws-sdk/client-s3";
 import { systemClock } from "../src/core/clock.ts";
 import { createImageId } from "../src/core/image-id.ts";
+import { toKeySpaces } from "../src/storage/s3-records.ts";
 import { S3Storage, type S3StorageOptions } from "../src/storage/s3-storage.ts";
 import { isErrorWithCode } from "../src/testing/error-with-code.ts";
 import { assertSameBytes } from "../src/testing/same-bytes.ts";
 import { createSampleImage } from "../src/testing/sample-images.ts";
 import { testStorage } from "../src/testing/test-storage.ts";
+import { SharedStorage, StorageProcesses } from "./support/shared-storage.ts";
 
 /** Run by `npm run test:s3`, which starts the server; any other S3 server can be named by the same variables. */
 const endpointUrl = required("S3_TEST_ENDPOINT_URL");
@@ -53,7 +55,32 @@ testStorage("S3Storage on a real server", ({ clock, limits, baseUrl }) => create
   holdsLimits: true,
 });
 
+const processes = new StorageProcesses(4);
+after(async () => processes[Symbol.asyncDispose]());
+
+testStorage(
+  "S3Storage, four processes on one bucket of a real server",
+  ({ clock, baseUrl }) => {
+    const target = JSON.stringify({ bucket, prefix: `${randomUUID()}/`, endpointUrl, accessKeyId, secretAccessKey });
+    return new SharedStorage({ processes, target, baseUrl, clock });
+  },
+  { countsDeletesExactly: false, savesExclusively: !isSwift },
+);
+
 describe("S3Storage on a real server, in particular", () => {
+  it("takes over the lock of a process that died at work", async () => {
+    const prefix = `${randomUUID()}/`;
+    await using storage = createStorage({ prefix });
+    const id = createImageId(systemClock.nowMs());
+    await storage.saveImage(createSampleImage(), id, {});
+    const { locks } = toKeySpaces(prefix);
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: locks.toImageKey(id), Body: Buffer.from("dead") }));
+    assert.equal(await storage.keepImage(id, true), true);
+    assert.equal((await storage.readRecord(id))?.kept, true);
+    const left = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: locks.prefix }));
+    assert.equal(left.KeyCount, 0);
+  });
+
   it("says storage_unavailable for a bucket that is not there and for wrong keys", async () => {
     for (const options of [{ bucket: "no-such-bucket" }, { secretAccessKey: "wrong" }, { accessKeyId: "wrong" }]) {
       await using storage = createStorage(options);

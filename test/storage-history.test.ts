@@ -67,7 +67,7 @@ test("findContradictions() sees each way in which a store can break its word", (
     endNs: startNs + 1,
   });
   const find = (...events: readonly HistoryEvent[]): number =>
-    findContradictions(events, { toPicture, countsDeletesExactly: true, hasLooseMoves: false }).length;
+    findContradictions(events, { toPicture, countsDeletesExactly: true }).length;
   const [saved, deleted] = [
     { ...at(10), kind: "save", picture: 1, isDone: true },
     { ...at(30), kind: "delete", picture: 1, isDone: true },
@@ -95,7 +95,7 @@ test("findContradictions() sees each way in which a store can break its word", (
 test("FileStorage keeps the history of a store that writes once while three processes save, read, keep, delete and clean", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "storage-history-"));
   t.after(async () => rm(folder, { recursive: true, force: true }));
-  const rules = { countsDeletesExactly: true, hasLooseMoves: false };
+  const rules = { countsDeletesExactly: true };
   assert.deepEqual(await runHistory(t, { target: folder, operations: OPERATIONS, ...rules }), []);
 });
 
@@ -124,7 +124,7 @@ test("S3Storage keeps the history of a store that writes once while three proces
     accessKeyId: process.env["S3_TEST_ACCESS_KEY_ID"] ?? FAKE_S3_ACCESS_KEY_ID,
     secretAccessKey: process.env["S3_TEST_SECRET_ACCESS_KEY"] ?? FAKE_S3_SECRET_ACCESS_KEY,
   });
-  const rules = { countsDeletesExactly: false, hasLooseMoves: process.env["S3_TEST_SERVER"] === "swift" };
+  const rules = { countsDeletesExactly: false };
   const operations = outside === undefined ? Math.min(OPERATIONS, 3000) : OPERATIONS;
   assert.deepEqual(await runHistory(t, { target, operations, ...rules }), []);
 });

@@ -20,9 +20,17 @@ const LEASE_MS = 10_000;
 const ABANDONED_LEASES = 1.5;
 /** For so many leases a caller waits: enough to find one lock abandoned. */
 const PATIENCE_LEASES = 2.5;
+const CONTENT_TYPE = "text/plain";
 const FIRST_PAUSE_MS = 10;
 /** So many longest pauses make a lease. */
 const PAUSES_PER_LEASE = 40;
+
+/** The lock of somebody else. */
+interface SeenLock {
+  readonly etag: string;
+  /** On the monotonic clock. */
+  readonly sinceMs: number;
+}
 
 /**
  * Turns that processes take on one picture, where two at once could lose it: who has the turn has put an object beside
@@ -69,23 +77,36 @@ export class S3Leases {
     const body = Buffer.from(token); // makes the ETag that of this lock alone
     const endMs = systemClock.monotonicMs() + this.#leaseMs * PATIENCE_LEASES;
     const longestPauseMs = this.#leaseMs / PAUSES_PER_LEASE;
-    let seen: { readonly etag: string | undefined; readonly sinceMs: number } | undefined;
+    let seen: SeenLock | undefined;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
       const nowMs = systemClock.monotonicMs();
       const isAbandoned = seen !== undefined && nowMs - seen.sinceMs >= this.#leaseMs * ABANDONED_LEASES;
-      if (isAbandoned) this.#logger.warn("storage_lock_taken_over", { key });
-      const condition = isAbandoned && seen?.etag !== undefined ? { replaces: seen.etag } : { createOnly: true };
-      const outcome = await this.#bucket.put(key, body, { contentType: "text/plain", ...condition }, call);
-      if (outcome.kind === "stored") return nowMs;
+      const isStored =
+        seen !== undefined && isAbandoned
+          ? await this.#replace(key, body, seen, call)
+          : (await this.#bucket.put(key, body, { contentType: CONTENT_TYPE, createOnly: true }, call)).kind ===
+            "stored";
+      if (isStored) return nowMs;
       const lock = await this.#bucket.get(key, call);
       if (lock?.bytes.equals(body) === true) return nowMs; // by an attempt whose answer was lost
-      if (lock === undefined) seen = undefined;
+      if (lock?.etag === undefined) seen = undefined;
       else if (seen?.etag !== lock.etag) seen = { etag: lock.etag, sinceMs: systemClock.monotonicMs() };
       if (systemClock.monotonicMs() >= endMs) {
         throw new StorageError(call.operation, `${call.message}: another process is at work on it`);
       }
       await systemClock.sleep(pauseMs * (0.5 + systemRandom.fraction()), call.signal);
     }
+  }
+
+  /** Takes over a lock, unless another process was faster. */
+  async #replace(key: string, body: Buffer, { etag }: SeenLock, call: BucketCall): Promise<boolean> {
+    this.#logger.warn("storage_lock_taken_over", { key });
+    // Ceph RGW compares with what the header says, without the quotes that HTTP has around an ETag.
+    for (const replaces of [etag, etag.replaceAll('"', "")]) {
+      const outcome = await this.#bucket.put(key, body, { contentType: CONTENT_TYPE, replaces }, call);
+      if (outcome.kind === "stored") return true;
+    }
+    return false;
   }
 
   async #release(key: string, call: BucketCall): Promise<void> {

@@ -76,11 +76,6 @@ export interface HistoryRules {
   readonly toPicture: (number: number) => Pick<HistoryPicture, "isExpired" | "sha256" | "id">;
   /** True when exactly one of several deletions may say that it did it. */
   readonly countsDeletesExactly: boolean;
-  /**
-   * True when a keep that meets a release of the same picture may lose it, and one that meets a deletion may bring it back,
-   * as documented for S3 servers without conditional writes.
-   */
-  readonly hasLooseMoves: boolean;
 }
 
 /** Every way in which the events contradict a store whose pictures are written once. */
@@ -120,7 +115,6 @@ function checkPicture(picture: number, seen: PictureEvents, rules: HistoryRules)
   const found: string[] = [];
   const gone = seen.deletes.filter((event) => event.isDone);
   if (rules.countsDeletesExactly && gone.length > 1) found.push(`${picture} was deleted ${gone.length} times`);
-  if (rules.hasLooseMoves && areMovesLoose(seen)) return found;
   for (const read of seen.reads) {
     if (read.sha256 === undefined) {
       if (mustBeThere(seen, read, picture, rules)) found.push(`${picture} was lost at ${read.startNs}`);
@@ -131,15 +125,6 @@ function checkPicture(picture: number, seen: PictureEvents, rules: HistoryRules)
     if (gone.some((event) => event.endNs < read.startNs)) found.push(`${picture} was there after it was deleted`);
   }
   return found;
-}
-
-/** Whether a move of the picture met one the other way, or a deletion. */
-function areMovesLoose({ moves, deletes }: PictureEvents): boolean {
-  return moves.some((move) =>
-    [...moves, ...deletes].some(
-      (other) => other.kind !== move.kind && other.startNs < move.endNs && other.endNs > move.startNs,
-    ),
-  );
 }
 
 /** Whether the picture was acknowledged before, and nobody may have deleted it until the end of this look. */
@@ -163,7 +148,6 @@ function checkList(list: ListEvent, byPicture: ReadonlyMap<number, PictureEvents
   const last = list.isAll ? "" : (ids.at(-1) ?? "");
   for (const [picture, seen] of byPicture) {
     if (listed.has(picture) || rules.toPicture(picture).id <= last) continue;
-    if (rules.hasLooseMoves && areMovesLoose(seen)) continue;
     if (seen.moves.some((move) => move.startNs < list.endNs && move.endNs > list.startNs)) continue;
     if (mustBeThere(seen, list, picture, rules)) found.push(`${picture} was missing in a list at ${list.startNs}`);
   }
