@@ -81,15 +81,13 @@ describe("S3Storage in the bucket", () => {
     assert.deepEqual(await count(async () => storage.getImage("../x")), {});
     assert.deepEqual(await count(async () => storage.findImages({ prefix: "../" })), {});
     assert.deepEqual(await count(async () => storage.deleteImage(id)), {
-      HeadObject: 3,
+      HeadObject: 2,
       PutObject: 1,
       DeleteObject: 2,
     });
     const other = await save();
-    const move = { HeadObject: 2, PutObject: 1, CopyObject: 1, DeleteObject: 2 };
+    const move = { HeadObject: 1, PutObject: 1, CopyObject: 1, DeleteObject: 2 };
     assert.deepEqual(await count(async () => storage.keepImage(other, true)), move);
-    assert.deepEqual(await count(async () => storage.keepImage(other, true)), { HeadObject: 2 });
-    assert.deepEqual(await count(async () => storage.deleteImage(createImageId(NOW_MS))), { HeadObject: 3 });
     assert.deepEqual(await count(async () => storage.getImage(other)), { GetObject: 2 });
     assert.deepEqual(await count(async () => storage.findImages({ limit: 1 })), { ListObjectsV2: 2 });
     assert.deepEqual(await count(async () => storage.keepImage(other, false)), move);

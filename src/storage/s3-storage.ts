@@ -32,7 +32,7 @@ import { packRecord, SPILL_NAME, TOKEN_NAME } from "./s3-metadata.ts";
 import { toCredentials } from "./s3-credentials.ts";
 import { toExpiryRule, type ExpiryRule, type LifecycleChange } from "./s3-expiry-rule.ts";
 import { applyExpiryRule } from "./s3-lifecycle.ts";
-import { moveObject } from "./s3-keeper.ts";
+import { deleteObject, moveObject, type ImageObject } from "./s3-keeper.ts";
 import { S3Leases } from "./s3-leases.ts";
 import { evictOldestObjects } from "./s3-eviction.ts";
 import { S3Usage } from "./s3-usage.ts";
@@ -239,12 +239,9 @@ export class S3Storage extends AbstractStorage {
     const action = keep ? "Cannot keep image" : "Cannot release image";
     const call: BucketCall = { operation: "storage_write_failed", message: `${action} "${parsed.id}"`, signal };
     const image = { ...parsed, isKept: keep };
-    const move = { bucket: this.#bucket, records: this.#records, counter: this.#counter, image };
-    return this.#turns.take(parsed.id, async () => {
-      const place = await this.#findPlace(image, call);
-      if (place !== "elsewhere") return place === "there";
-      return this.#leases.hold(parsed.id, call, async (held) => moveObject({ ...move, call: held }));
-    });
+    return this.#turns.take(parsed.id, async () =>
+      this.#leases.hold(parsed.id, call, async (held) => moveObject(this.#toObject(image, held))),
+    );
   }
 
   override async deleteImage(imageId: string, { signal }: OperationOptions = {}): Promise<boolean> {
@@ -256,13 +253,15 @@ export class S3Storage extends AbstractStorage {
       message: `Cannot delete image "${parsed.id}"`,
       signal,
     };
+    const [current, kept] = [
+      { ...parsed, isKept: false },
+      { ...parsed, isKept: true },
+    ];
     return this.#turns.take(parsed.id, async () => {
       this.#records.forget(parsed.id);
-      if ((await this.#findPlace({ ...parsed, isKept: true }, call)) === "nowhere") return false;
       return this.#leases.hold(parsed.id, call, async (held) => {
-        const deleted = await this.#deleteObject({ ...parsed, isKept: false }, held);
-        const deletedKept = await this.#deleteObject({ ...parsed, isKept: true }, held);
-        return deleted || deletedKept;
+        const isDeleted = await deleteObject(this.#toObject(current, held));
+        return (await deleteObject(this.#toObject(kept, held))) || isDeleted;
       });
     });
   }
@@ -357,15 +356,6 @@ export class S3Storage extends AbstractStorage {
     return (await read(current)) ?? (await read({ ...image, isKept: true })) ?? (await read(current));
   }
 
-  /** Where a picture lies, seen from where it is looked for. What is in both places is on its way, and counts as elsewhere. */
-  async #findPlace(image: S3ImageId, call: BucketCall): Promise<"there" | "elsewhere" | "nowhere"> {
-    const isIn = async (isKept: boolean): Promise<boolean> =>
-      (await this.#bucket.head(this.#records.keysOf({ isKept }).toImageKey(image.id), call)) !== undefined;
-    if (await isIn(!image.isKept)) return "elsewhere";
-    if (await isIn(image.isKept)) return "there";
-    return (await isIn(!image.isKept)) ? "elsewhere" : "nowhere"; // it moved between the two looks
-  }
-
   /** Once: whoever may not ask, or asks a server that does not know, is not told. */
   async #checkVersioning(signal: AbortSignal | undefined): Promise<void> {
     const call: BucketCall = { operation: "storage_read_failed", message: "Cannot read the versioning", signal };
@@ -373,15 +363,8 @@ export class S3Storage extends AbstractStorage {
     if (isVersioned) this.#logger.warn("s3_bucket_is_versioned", { remedy: "deleted pictures stay as old versions" });
   }
 
-  async #deleteObject(image: S3ImageId, call: BucketCall): Promise<boolean> {
-    const key = this.#records.keysOf(image).toImageKey(image.id);
-    const object = await this.#bucket.head(key, call);
-    if (object === undefined) return false;
-    await this.#bucket.delete(key, call);
-    const recordKey = this.#records.toSpilledKey(image, object);
-    if (recordKey !== undefined) await this.#bucket.delete(recordKey, call);
-    if (!image.isKept) this.#counter.subtract(image.createdAtMs, object.size, 1);
-    return true;
+  #toObject(image: S3ImageId, call: BucketCall): ImageObject {
+    return { bucket: this.#bucket, records: this.#records, counter: this.#counter, image, call };
   }
 
   async #deleteKeys(keys: readonly string[], ttlSeconds: number, call: BucketCall): Promise<number> {
