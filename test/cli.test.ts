@@ -39,13 +39,24 @@ describe("mcp-image-server", () => {
     using home = new TemporaryFolder();
     const unknown = await runCommand(["sevre"], { home: home.path });
     assert.equal(unknown.exitCode, 64);
-    assert.match(unknown.stderr, /too many arguments|unknown command 'sevre'/);
+    assert.match(unknown.stderr, /^error: unknown command 'sevre'\n\(see --help\)/);
     const number = await runCommand(["generate", "x", "--width", "wide"], { home: home.path });
     assert.equal(number.exitCode, 64);
     assert.match(number.stderr, /--width.*'wide'.*plain number/);
     const range = await runCommand(["generate", "x", "--width", "5000"], { home: home.path });
     assert.equal(range.exitCode, 64);
     assert.match(range.stderr, /width must be an integer from 64 to 2048, got 5000/);
+  });
+
+  test("help prints what --help does, of the whole and of a command", async () => {
+    using home = new TemporaryFolder();
+    for (const command of [[], ["serve"]]) {
+      const [word, option] = await Promise.all([
+        runCommand(["help", ...command], { home: home.path }),
+        runCommand([...command, "--help"], { home: home.path }),
+      ]);
+      assert.deepEqual([word.exitCode, word.stdout], [0, option.stdout]);
+    }
   });
 
   // Proves: SETTINGS-4
@@ -110,6 +121,15 @@ describe("mcp-image-server", () => {
     assert.equal(again.exitCode, 73);
     assert.match(again.stderr, /exists already/);
     assert.deepEqual(readdirSync(home.path), ["a-red-circle-5.png"]);
+  });
+
+  test("generate does not draw what it could not write", async () => {
+    using home = new TemporaryFolder();
+    const args = ["generate", "x", "--output", join("not", "here.png")];
+    const { exitCode, stderr } = await runCommand(args, { home: home.path });
+    assert.equal(exitCode, 73);
+    assert.match(stderr, /^mcp-image-server: Cannot write ".*here\.png"\n.*ENOENT/);
+    assert.doesNotMatch(stderr, /engine_model_loaded/);
   });
 
   test("generate says why a model server cannot be reached and exits with 69", async () => {

@@ -41,7 +41,10 @@ export function addModelsCommands(
   setExitCode: SetExitCode,
   envFile: () => string | undefined,
 ): void {
-  const models = program.command("models").description("list, look into, check or fetch models of the built-in engine");
+  const models = program
+    .command("models")
+    .description("list, look into, check or fetch models of the built-in engine")
+    .helpCommand(false);
   models
     .command("list")
     .description("list the models that are here; the one that is drawn with has a star")

@@ -29,7 +29,7 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     .description("An MCP server that turns a text prompt into a stored picture with a URL.")
     .version(context.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
-    .helpCommand(false)
+    .helpCommand("help [command]", "print the help of a command")
     .option("--env-file <file>", "read settings from this file instead of .env")
     .exitOverride()
     .configureOutput({
@@ -62,7 +62,10 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
   program
     .command("stdio", { isDefault: true })
     .description("speak MCP on standard input and output (the default)")
-    .action(async () => {
+    .allowExcessArguments()
+    .action(async (_options: unknown, { args: [word] }: Command) => {
+      // Whatever is no command comes here.
+      if (word !== undefined) program.error(`error: unknown command '${word}'`);
       const { stdio } = await import("./commands/stdio.ts");
       setExitCode(await stdio(context, { envFile: envFile() }));
     });
@@ -151,7 +154,10 @@ function addStorageCommands(
   setExitCode: SetExitCode,
   envFile: () => string | undefined,
 ): void {
-  const storage = program.command("storage").description("count what is stored, or let a bucket expire it");
+  const storage = program
+    .command("storage")
+    .description("count what is stored, or let a bucket expire it")
+    .helpCommand(false);
   storage
     .command("usage")
     .description("count what is stored and print it")
@@ -177,7 +183,7 @@ function addConfigCommands(
   setExitCode: SetExitCode,
   envFile: () => string | undefined,
 ): void {
-  const config = program.command("config").description("check, show or document the settings");
+  const config = program.command("config").description("check, show or document the settings").helpCommand(false);
   for (const [name, description] of [
     ["check", "check the settings as `serve` would, and print every fault"],
     ["show", "print every setting with its source; secrets are masked"],

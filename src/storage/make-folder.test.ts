@@ -31,8 +31,8 @@ describe("makeFolder()", () => {
   it("fails where a file is in the way", async (t) => {
     const root = await createRoot(t);
     await writeFile(join(root, "file"), "");
-    await assert.rejects(makeFolder(join(root, "file")), { code: "EEXIST" });
-    await assert.rejects(makeFolder(join(root, "file/a/b")), { code: "EEXIST" });
+    await assert.rejects(makeFolder(join(root, "file")), { code: "ENOTDIR" });
+    await assert.rejects(makeFolder(join(root, "file/a/b")), { code: "ENOTDIR" });
   });
 
   it("ends where a folder takes none", { skip: process.platform !== "linux" }, async () => {

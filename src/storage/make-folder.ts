@@ -1,4 +1,4 @@
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, opendir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isErrno } from "../core/errors.ts";
 
@@ -16,7 +16,8 @@ export async function makeFolder(path: string): Promise<string | undefined> {
     try {
       await mkdir(folder);
     } catch (error) {
-      if (!isErrno(error, "EEXIST") || !(await isFolder(folder))) throw error;
+      if (!isErrno(error, "EEXIST")) throw error;
+      await (await opendir(folder)).close(); // made by another one meanwhile, or a file in the way
     }
   }
   return missing.at(-1);

@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { constants, existsSync } from "node:fs";
+import { access, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { createGenerator } from "../../app/create-generator.ts";
 import { isErrno, StorageError, ValidationError } from "../../core/errors.ts";
 import { IMAGE_FORMATS, sniffImageFormat } from "../../core/image-format.ts";
@@ -50,6 +50,7 @@ export async function generate(context: CommandContext, options: GenerateCommand
   const toPath = (extension: string): string =>
     resolve(options.output ?? `${toFileName(request.prompt)}-${seed}.${extension}`);
   if (!options.force && existsSync(toPath("png"))) throw alreadyThere(toPath("png"));
+  await assertFolder(toPath("png"));
   const cancel = new AbortController();
   const ended = new AbortController();
   void waitForSignal(ended.signal).then(() => cancel.abort());
@@ -108,6 +109,15 @@ function toFileName(prompt: string): string {
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "");
   return words.slice(0, 40).replace(/-+$/, "") || "picture";
+}
+
+/** Whether something can be written there. */
+async function assertFolder(path: string): Promise<void> {
+  try {
+    await access(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw new StorageError("storage_write_failed", `Cannot write "${path}"`, { cause: error });
+  }
 }
 
 async function write(path: string, imageData: Buffer, overwrite: boolean): Promise<void> {
