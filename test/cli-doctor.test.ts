@@ -171,6 +171,14 @@ describe("mcp-image-server doctor", () => {
     assert.match(plain.of("storage")?.message ?? "", /: it does not speak TLS: S3_ENDPOINT_URL should perhaps begin /);
   });
 
+  test("says of a model of one's own that is none what it must be", async () => {
+    const { of, statuses, exitCode } = await examine({ KSERVE_ENDPOINT: "embedded", MODEL_PATH: import.meta.dirname });
+    assert.equal(exitCode, 69);
+    assert.equal(statuses["settings"], "warn");
+    assert.match(of("model")?.message ?? "", /^Cannot use model file /);
+    assert.match(of("model")?.remedy ?? "", /^MODEL_PATH must be a folder as `optimum-cli export onnx` writes it/);
+  });
+
   test("tries the public URL of a server that runs", async () => {
     await using runtime = await FakeKServeRuntime.start();
     await using server = await serve((request, response) =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { suite, test } from "node:test";
 import { loadSettings, type LoadSettingsOptions } from "./load-settings.ts";
 import { InvalidSettingsError } from "./setting-fault.ts";
@@ -53,6 +53,16 @@ suite("settings of the endpoint", () => {
     assert.deepEqual(faultsOf({ KSERVE_CLIENT_KEY_FILE: "/x" }), [
       "KSERVE_CLIENT_CERT_FILE must be set together with KSERVE_CLIENT_KEY_FILE",
     ]);
+  });
+
+  test("warn of a MODEL_PATH that is no model", () => {
+    const model = resolve(import.meta.dirname, "../../models/scenes-v1");
+    const warningsOf = (path: string): readonly unknown[] =>
+      loadSettings({ env: { KSERVE_ENDPOINT: "embedded", MODEL_PATH: path } }).warnings;
+    assert.deepEqual(warningsOf(model), []);
+    const path = join(model, "unet");
+    const message = `MODEL_PATH (environment) names a folder without a readable model_index.json: ${path}`;
+    assert.deepEqual(warningsOf(path), [{ name: "MODEL_PATH", message }]);
   });
 
   test("warn of a file that cannot be read", () => {

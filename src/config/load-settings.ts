@@ -1,4 +1,5 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { isErrno } from "../core/errors.ts";
 import { buildSettings } from "./build-settings.ts";
 import {
@@ -53,6 +54,7 @@ export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
     warnings: [
       ...warnings,
       ...listUnreadable(found),
+      ...listNoModel(found),
       ...listTlsWarnings(found),
       ...listIgnored(found, built.settings.storage),
     ],
@@ -136,6 +138,8 @@ function listTlsWarnings(found: FoundSettings["found"]): SettingWarning[] {
   });
 }
 
+/** What every diffusers export has at its top. */
+const MODEL_INDEX = "model_index.json";
 const FILE_SETTINGS = ["KSERVE_CA_FILE", "KSERVE_CLIENT_CERT_FILE", "KSERVE_CLIENT_KEY_FILE"] as const;
 
 /** A file may still be mounted, but most often its path is wrong. */
@@ -145,6 +149,14 @@ function listUnreadable(found: FoundSettings["found"]): SettingWarning[] {
     if (setting === undefined || isReadableFile(setting.text)) return [];
     return [{ name, message: `${name} (${setting.source}) names a file that cannot be read: ${setting.text}` }];
   });
+}
+
+/** A model may still be mounted, too. */
+function listNoModel(found: FoundSettings["found"]): SettingWarning[] {
+  const setting = found.get("MODEL_PATH");
+  if (setting === undefined || isReadableFile(join(setting.text, MODEL_INDEX))) return [];
+  const message = `MODEL_PATH (${setting.source}) names a folder without a readable ${MODEL_INDEX}: ${setting.text}`;
+  return [{ name: "MODEL_PATH", message }];
 }
 
 function isReadableFile(path: string): boolean {

@@ -79,7 +79,10 @@ async function checkGenerator(settings: Settings, draws: boolean): Promise<reado
     if (endpoint?.kind === "embedded" || draws) return [...findings, ...(await checkGeneration(generator.images))];
     return [...findings, skip("generation", "Not tried; --generate draws two tiny pictures")];
   } catch (error) {
-    return [...findings, toFailure("model", error)];
+    const failure = toFailure("model", error);
+    if (endpoint?.kind !== "embedded") return [...findings, failure];
+    const remedy = "MODEL_PATH must be a folder as `optimum-cli export onnx` writes it; `models check` looks closer.";
+    return [...findings, settings.engine.modelPath === undefined ? failure : { ...failure, remedy }];
   }
 }
 
