@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { listRoutes } from "../src/http/route-table.ts";
+import { configureLogging } from "../src/logging/logger.ts";
 import { exchangeRaw, parseJson, startServer, type TestServer } from "./http-support.ts";
 
 type Verdict = "passes" | "forbidden_host" | "forbidden_origin";
@@ -233,6 +234,29 @@ for (const { name, rows, options } of CONFIGURATIONS) {
     }
   });
 }
+
+test("The log names what was refused once, and of invented names a few alone", async () => {
+  const lines: string[] = [];
+  configureLogging({ service: "test", level: "WARNING", destination: { write: (line) => void lines.push(line) } });
+  await using server = await startServer();
+  const refused = async (headers: Record<string, string>): Promise<string[]> => {
+    lines.length = 0;
+    assert.equal((await server.call("GET", "/livez", headers)).status, 403);
+    return lines.map((line) => {
+      const { event, error_code, host, origin } = JSON.parse(line);
+      return [event, error_code, host ?? origin].join(" ");
+    });
+  };
+  assert.deepEqual(await refused({ host: "Images.example:80" }), ["request_refused forbidden_host images.example"]);
+  assert.deepEqual(await refused({ host: "images.example" }), []);
+  assert.deepEqual(await refused({ host: "user:secret@images.example" }), []);
+  const origin = "https://app.example";
+  assert.deepEqual(await refused({ origin: `${origin}/?key=1` }), [`request_refused forbidden_origin ${origin}`]);
+  assert.deepEqual(await refused({ origin: "null" }), []);
+  let told = 0;
+  for (let i = 0; i < 30; i++) told += (await refused({ host: `${i}.example` })).length;
+  assert.equal(told, 18);
+});
 
 test("A request names its host exactly once", async () => {
   await using server = await startServer();

@@ -14,6 +14,7 @@ import { toFailureAnswer } from "./doors/door-errors.ts";
 import { Exchange } from "./exchange.ts";
 import type { PictureAccess } from "./picture-access.ts";
 import { decode, parsePicturePath, type PictureName, type PictureRoute } from "./picture-route.ts";
+import { RefusalLog } from "./refusal-log.ts";
 import type { RequestGuard } from "./request-guard.ts";
 import { stripBasePath, toRequestTarget } from "./request-target.ts";
 import { toPreflightHeaders } from "./response-headers.ts";
@@ -77,6 +78,7 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestLis
 class RequestHandler {
   readonly #options: RequestHandlerOptions;
   readonly #idStart: string;
+  readonly #refusals = new RefusalLog();
   #count = 0;
 
   constructor(options: RequestHandlerOptions) {
@@ -155,6 +157,8 @@ class RequestHandler {
     const { origin } = headers;
     const refusal = this.#options.guard.check({ host, origin, localAddress: request.socket.localAddress });
     if (refusal === undefined) exchange.allowedOrigin = origin;
+    else if (refusal === "forbidden_host") this.#refusals.tell(refusal, host);
+    else if (refusal === "forbidden_origin") this.#refusals.tell(refusal, origin);
     return refusal;
   }
 
