@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, request, type IncomingHttpHeaders } from "node:http";
 import { connect } from "node:net";
@@ -121,4 +122,9 @@ export async function exchangeRaw(port: number, text: string): Promise<string> {
 
 export function parseJson(answer: HttpAnswer): unknown {
   return JSON.parse(answer.body.toString());
+}
+
+export function assertError(answer: HttpAnswer, status: number, code: string): void {
+  assert.deepEqual([answer.status, (parseJson(answer) as { error: string }).error], [status, code]);
+  assert.equal(answer.headers["content-type"], "application/json; charset=utf-8");
 }
