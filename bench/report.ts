@@ -12,7 +12,7 @@ export interface Figure {
   readonly against: string;
   readonly ratio: number;
   /** The ratio that we want to stay under. */
-  readonly goal: number;
+  readonly goal?: number;
 }
 
 /** The figures as a Markdown table. */

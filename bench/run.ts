@@ -7,6 +7,7 @@ import { benchEngine } from "./engine.ts";
 import { benchGenerate } from "./generate.ts";
 import { benchNeighbours } from "./neighbours.ts";
 import { benchServing } from "./serving.ts";
+import { benchSigning } from "./signing.ts";
 import { benchStorage } from "./storage.ts";
 import { benchStartup } from "./startup.ts";
 import { benchThumbnails } from "./thumbnails.ts";
@@ -20,6 +21,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map(
     tools: async (options) => toTable(await benchTools(options)),
     serving: async (options) => toTable(await benchServing(options)),
     thumbnails: async (options) => toFigureTable(await benchThumbnails(options)),
+    signing: async (options) => toFigureTable(await benchSigning(options)),
     generate: async (options) => toTable(await benchGenerate(options)),
     neighbours: async (options) => toFigureTable(await benchNeighbours(options)),
     engine: async (options) =>

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { makeCertificate } from "../src/testing/make-certificate.ts";
 
 /** Packs the package, installs it elsewhere without running any script, and drives what was installed. */
 const MAX_PACKAGES = 40;
@@ -86,6 +87,9 @@ try {
   });
   console.log(`ok: the installed command passes ${COMMAND_TESTS.join(" ")}`);
 
+  signPictures(command);
+  console.log("ok: with its optional package the command signs pictures, and says what to install without");
+
   const npx = run("npx", ["--no-install", "mcp-image-server", "--version"]).trim();
   assert.equal(npx, version);
   console.log("ok: npx finds the command");
@@ -95,7 +99,7 @@ try {
     await drawOverStdio(node, [command]);
     console.log(`ok: it draws over stdio on Node ${run(node, ["--version"]).trim()}`);
   }
-  console.log(`${9 + OTHER_NODES.length} passed, 0 failed`);
+  console.log(`${10 + OTHER_NODES.length} passed, 0 failed`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
@@ -119,6 +123,28 @@ function checkTypes(): void {
   const strict = ["--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--noEmit"];
   const target = ["--target", "es2024", "--lib", "es2024,esnext.disposable", "--module", "nodenext"];
   run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...types, ...strict, ...target, "use.ts"]);
+}
+
+/** Signs a picture with what npm gives for the optional package; before it is installed, the command names it. */
+function signPictures(command: string): void {
+  const authority = makeCertificate({ commonName: "Authority", signs: "certificates" });
+  const names = { commonName: "Pictures", organization: "Example" };
+  const { cert, key } = makeCertificate({ ...names, signs: "contents", issuer: authority });
+  const env = { C2PA_SIGN_CERT: cert, C2PA_PRIVATE_KEY: key, HOME: folder };
+  const words = ["generate", "a red circle", "--width", "64", "--height", "64", "--steps", "1", "-o", "signed.png"];
+  const { status, stderr } = spawnSync(process.execPath, [command, ...words], {
+    cwd: folder,
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+  });
+  assert.equal(status, 78, stderr);
+  const name = "@trustnxt/c2pa-ts";
+  assert.match(stderr, new RegExp(`npm install ${name}`));
+  const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", `${name}@${devDependencies[name]}`]);
+  run(process.execPath, [command, ...words], folder, env);
+  const { c2pa } = JSON.parse(run(process.execPath, [command, "inspect", "signed.png", "--json"]));
+  assert.equal(c2pa, "valid");
 }
 
 /** One picture through the command, as an MCP client starts it. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SETTING_NAMES, getSettingDefinition, type SettingName } from "../src/config/settings-table.ts";
 import { FakeKServeRuntime } from "../src/testing/fake-kserve-runtime.ts";
+import { makeCertificate } from "../src/testing/make-certificate.ts";
 import { runCommand, ServerProcess, TemporaryFolder } from "./support/server-process.ts";
 
 let count = 0;
@@ -26,6 +27,15 @@ test("no secret of a setting or a request is in any output of the server", async
     canaries.set(name, secret);
     settings[name] = value;
   }
+  const authority = makeCertificate({ commonName: "Authority", signs: "certificates" });
+  const signer = makeCertificate({
+    commonName: "Pictures",
+    organization: "Example",
+    signs: "contents",
+    issuer: authority,
+  });
+  Object.assign(settings, { C2PA_SIGN_CERT: signer.cert, C2PA_PRIVATE_KEY: signer.key });
+  canaries.set("C2PA_PRIVATE_KEY", signer.key.split("\n")[1] ?? "");
   for (const place of ["bearer", "basic", "query", "cookie", "header", "prompt"]) canaries.set(place, canary());
   assert.ok(canaries.size >= 12, `${canaries.size} canaries`);
   const at = (name: string): string => canaries.get(name) ?? "";
@@ -52,7 +62,12 @@ test("no secret of a setting or a request is in any output of the server", async
     const { stdout, stderr } = await runCommand(args, { home: home.path, settings });
     outputs.push(stdout, stderr);
   }
-  const broken = { ...settings, API_KEYS: `broken ${at("API_KEYS")}`, KSERVE_HEADERS: `{${at("KSERVE_HEADERS")}` };
+  const broken = {
+    ...settings,
+    API_KEYS: `broken ${at("API_KEYS")}`,
+    KSERVE_HEADERS: `{${at("KSERVE_HEADERS")}`,
+    C2PA_PRIVATE_KEY: `broken ${at("C2PA_PRIVATE_KEY")}`,
+  };
   outputs.push((await runCommand(["config", "check"], { home: home.path, settings: broken })).stderr);
 
   await using server = await ServerProcess.start({ home: home.path, settings }, ["serve"]);

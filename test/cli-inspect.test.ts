@@ -38,6 +38,7 @@ describe("mcp-image-server inspect", () => {
       model_name: "scenes-v1",
       software: "mcp-image-server",
       digital_source_type: "trainedAlgorithmicMedia",
+      c2pa: "none",
     });
     const lines = (await runCommand(["inspect", file], { home: home.path })).stdout.split("\n");
     assert.ok(lines.includes("prompt: a blue circle"));

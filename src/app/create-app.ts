@@ -10,6 +10,7 @@ import { ImageService } from "../images/image-service.ts";
 import { RedisChangeRelay } from "../images/redis-change-relay.ts";
 import { PictureConverter } from "../images/picture-converter.ts";
 import { PreviewMaker } from "../images/preview.ts";
+import { PictureSigner } from "../images/signing/picture-signer.ts";
 import { getLogger } from "../logging/logger.ts";
 import { createMcpServerFactory } from "../mcp/create-mcp-server-factory.ts";
 import { GenerateImageTool } from "../mcp/generate-image-tool.ts";
@@ -71,9 +72,15 @@ export interface App extends AsyncDisposable {
    */
   readonly handle: RequestListener;
   /**
+   * Sees that pictures can be signed, where they are to be; `listen()` does it too.
+   *
+   * @throws {ConfigurationError} `configuration_invalid`
+   */
+  checkSigning(): Promise<void>;
+  /**
    * Starts to serve and to clean, and gives the base URL; again it gives the same.
    *
-   * @throws {ConfigurationError} `configuration_invalid` when the address cannot be listened on
+   * @throws {ConfigurationError} `configuration_invalid` when the address cannot be listened on, or pictures not signed
    */
   listen(): Promise<string>;
   /**
@@ -113,6 +120,8 @@ export function createApp(settings: Settings, options: AppOptions): App {
   const { signingKeys, expirySeconds: urlExpirySeconds } = settings.urls;
   const urlSigner = signingKeys.length === 0 ? undefined : new UrlSigner(signingKeys);
   const audit = new AuditLog(settings.operation.auditLog);
+  const { signing } = settings.images;
+  const signer = signing && new PictureSigner({ settings: signing, version });
   const images = new ImageService({
     storage,
     generator: generator.images,
@@ -122,6 +131,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
     ttlSeconds,
     jobTimeoutSeconds: settings.kserve.timeoutSeconds,
     embedsPrompt: settings.images.embedsPrompt,
+    signer,
     policy,
     limits,
     urlMode: settings.urls.mode,
@@ -177,11 +187,14 @@ export function createApp(settings: Settings, options: AppOptions): App {
       audit,
       tracing,
       queue,
+      signingEnd: signer?.end,
     });
   });
 
   let listening: Promise<string> | undefined;
+  const checkSigning = async (): Promise<void> => signer?.check();
   const start = async (): Promise<string> => {
+    await checkSigning();
     const url = await (await front.load()).listen(options.listenOnDemand ?? false);
     cleanup.start();
     changeRelay?.start();
@@ -234,6 +247,7 @@ export function createApp(settings: Settings, options: AppOptions): App {
         },
       );
     },
+    checkSigning,
     listen,
     close,
     [Symbol.asyncDispose]: close,

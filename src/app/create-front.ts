@@ -36,6 +36,8 @@ export interface FrontOptions {
   readonly audit: AuditLog;
   readonly tracing: Tracing;
   readonly queue: FairQueue;
+  /** When no more picture can be signed; `undefined`: none is to be. */
+  readonly signingEnd: Date | undefined;
 }
 
 /** Everything of the server that speaks HTTP, and what others may ask of it. */
@@ -74,6 +76,7 @@ export function createFront(options: FrontOptions): Front {
     queue: () => queue,
     sessions: () => mcp.sessions,
     storage: () => storage.usage,
+    signingEnd: options.signingEnd,
   });
   const mcp = createMcpHttpHandler({
     build: options.buildMcpServer,

@@ -1,5 +1,6 @@
 import { Secret } from "../core/secret.ts";
 import type { FoundSettings } from "./find-settings.ts";
+import { listSigningFaults } from "./check-signing.ts";
 import { createSettingFault, type SettingFault } from "./setting-fault.ts";
 import { SETTING_NAMES, getSettingDefinition, type SettingName, type SettingValue } from "./settings-table.ts";
 import type {
@@ -9,12 +10,15 @@ import type {
   KServeAccessSettings,
   S3StorageSettings,
   Settings,
+  SigningSettings,
   StorageLimitSettings,
   StorageSettings,
 } from "./settings.ts";
 
 export interface BuildSettingsOptions {
   readonly requireEndpoint: boolean;
+  /** For what holds for a time. */
+  readonly nowMs: number;
 }
 
 type Read = <Name extends SettingName>(name: Name) => SettingValue<Name>;
@@ -22,7 +26,7 @@ type Read = <Name extends SettingName>(name: Name) => SettingValue<Name>;
 /** The settings, or every fault of their texts and of how they go together. */
 export function buildSettings(
   found: FoundSettings["found"],
-  { requireEndpoint }: BuildSettingsOptions,
+  { requireEndpoint, nowMs }: BuildSettingsOptions,
 ): { readonly settings: Settings | undefined; readonly faults: readonly SettingFault[] } {
   const faults: SettingFault[] = [];
   const values = new Map<SettingName, unknown>();
@@ -46,9 +50,12 @@ export function buildSettings(
     const text = found.get("MAX_STORAGE_BYTES")?.text;
     faults.push(createSettingFault("MAX_STORAGE_BYTES", text, "must not be less than MAX_IMAGE_SIZE"));
   }
-  if (faults.length > 0) return { settings: undefined, faults };
-  // Every setting with a default has a value now, and each value came out of the parser of its own name.
+  // Each value came out of the parser of its own name.
   const read: Read = (name) => values.get(name) as SettingValue<typeof name>;
+  const signing = { chain: read("C2PA_SIGN_CERT"), key: read("C2PA_PRIVATE_KEY") };
+  faults.push(...listSigningFaults(found, signing, nowMs));
+  if (faults.length > 0) return { settings: undefined, faults };
+  // Every setting with a default has a value now.
   return { settings: toSettings(read, found), faults };
 }
 
@@ -144,6 +151,7 @@ function toSettings(read: Read, found: FoundSettings["found"]): Settings {
       ttlSeconds: ttlSeconds === Infinity ? undefined : ttlSeconds,
       maxSizeBytes: read("MAX_IMAGE_SIZE"),
       embedsPrompt: read("IMAGE_EMBED_PROMPT"),
+      signing: toSigning(read("C2PA_SIGN_CERT"), read("C2PA_PRIVATE_KEY")),
     },
     engine: {
       modelPath: read("MODEL_PATH"),
@@ -243,6 +251,13 @@ function toCredentials(read: Read): S3StorageSettings["credentials"] {
 function toEndpoint(value: string | undefined): EndpointSettings | undefined {
   if (value === undefined) return undefined;
   return value === "embedded" ? { kind: "embedded" } : { kind: "url", url: value };
+}
+
+function toSigning(
+  certificates: SigningSettings["certificates"] | undefined,
+  privateKey: SigningSettings["privateKey"] | undefined,
+): SigningSettings | undefined {
+  return certificates && privateKey && { certificates, privateKey };
 }
 
 function toSecret(value: string | undefined): Secret | undefined {

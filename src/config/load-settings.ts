@@ -1,7 +1,9 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../core/clock.ts";
 import { isErrno } from "../core/errors.ts";
 import { buildSettings } from "./build-settings.ts";
+import { listSigningWarnings } from "./check-signing.ts";
 import {
   findSettings,
   type FoundSettings,
@@ -22,6 +24,8 @@ export interface LoadSettingsOptions {
   readonly defaults?: Readonly<Partial<Record<SettingName, string>>>;
   /** For commands that generate pictures: `KSERVE_ENDPOINT` must be set. Default: false. */
   readonly requireEndpoint?: boolean;
+  /** For certificates. Default: the time of this machine. */
+  readonly nowMs?: number;
 }
 
 export interface LoadedSettings {
@@ -44,7 +48,8 @@ export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
     { source: ".env", values: envFile.values },
     { source: "person-default", values: options.defaults ?? {} },
   ]);
-  const built = buildSettings(found, { requireEndpoint: options.requireEndpoint ?? false });
+  const { requireEndpoint = false, nowMs = systemClock.nowMs() } = options;
+  const built = buildSettings(found, { requireEndpoint, nowMs });
   // A setting that was given wrongly is not missing as well.
   const given = new Set(faults.map(({ name }) => name.replace(/_FILE$/, "")));
   const allFaults = [...envFile.faults, ...faults, ...built.faults.filter(({ name }) => !given.has(name))];
@@ -57,6 +62,7 @@ export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
       ...listNoModel(found),
       ...listTlsWarnings(found),
       ...listIgnored(found, built.settings.storage),
+      ...listSigningWarnings(built.settings.images.signing, nowMs),
     ],
     sources: mapSettings((name) => found.get(name)?.source ?? "unset"),
     texts: mapSettings((name) => {

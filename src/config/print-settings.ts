@@ -3,7 +3,7 @@ import {
   SETTING_GROUPS,
   SETTING_NAMES,
   getSettingDefinition,
-  toSettingExample,
+  toExampleLine,
   type SettingName,
 } from "./settings-table.ts";
 
@@ -29,7 +29,7 @@ export function printEnvExample(): string {
     const entries = namesOf(group).map((name) => {
       const { description, kind, default: fallback } = getSettingDefinition(name);
       const remark = `${description.replaceAll("`", "")} ${sentence(kind.rule)}${fallback === undefined ? " No default." : ""}`;
-      return [...wrap(remark).map((line) => `# ${line}`), `#${name}=${toSettingExample(name)}`].join("\n");
+      return [...wrap(remark).map((line) => `# ${line}`), `#${toExampleLine(name)}`].join("\n");
     });
     return [`# ---- ${group} ----`, ...entries].join("\n\n");
   });

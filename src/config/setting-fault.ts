@@ -1,6 +1,6 @@
 import { ConfigurationError } from "../core/errors.ts";
 import { redactUrls } from "../core/redact-urls.ts";
-import { getSettingDefinition, toSettingExample, type SettingName } from "./settings-table.ts";
+import { getSettingDefinition, toExampleLine, type SettingName } from "./settings-table.ts";
 
 const MAX_VALUE_CHARACTERS = 100;
 
@@ -38,7 +38,7 @@ export function createSettingFault(
     name,
     value: value === undefined ? undefined : maskSetting(name, value),
     rule,
-    example: `${name}=${toSettingExample(name)}`,
+    example: toExampleLine(name),
   };
 }
 

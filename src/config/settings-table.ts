@@ -17,6 +17,7 @@ import {
   type SettingKind,
 } from "./setting-kinds.ts";
 import { MCP_SETTINGS } from "./mcp-settings.ts";
+import { SIGNING_SETTINGS } from "./signing-settings.ts";
 import { URL_SETTINGS } from "./url-settings.ts";
 import { v2Mapping } from "./v2-mapping.ts";
 
@@ -43,6 +44,8 @@ export interface SettingDefinition<Value = unknown> {
   readonly default?: string;
   /** A value that keeps the rule; the default serves when absent. */
   readonly example?: string;
+  /** The path of a file that holds a value, for a secret that is too long for a line; stands in the place of an example. */
+  readonly exampleFile?: string;
   /** Never printed; may be given as a file through `<NAME>_FILE`. */
   readonly secret?: true;
   /** An empty text is a value of its own, not "unset". */
@@ -405,6 +408,7 @@ export const SETTINGS_TABLE = {
     kind: yesOrNo(),
     default: "true",
   },
+  ...SIGNING_SETTINGS,
   ...MCP_SETTINGS,
   ENGINE_EXECUTOR: {
     group: "Engine",
@@ -455,8 +459,14 @@ export function getSettingDefinition(name: SettingName): SettingDefinition {
   return SETTINGS_TABLE[name];
 }
 
-/** A value that keeps the rule, for messages and documents. */
+/** A value that keeps the rule, for messages and documents; empty for what is too long for a line. */
 export function toSettingExample(name: SettingName): string {
   const { example, default: fallback } = getSettingDefinition(name);
   return example ?? fallback ?? "";
+}
+
+/** A line that sets it, such as `PORT=8000`. */
+export function toExampleLine(name: SettingName): string {
+  const { exampleFile } = getSettingDefinition(name);
+  return exampleFile === undefined ? `${name}=${toSettingExample(name)}` : `${name}_FILE=${exampleFile}`;
 }

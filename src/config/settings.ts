@@ -1,3 +1,4 @@
+import type { KeyObject, X509Certificate } from "node:crypto";
 import type { JsonObject } from "../core/json.ts";
 import type { Secret } from "../core/secret.ts";
 import type { ApiKeySetting } from "./access-kinds.ts";
@@ -156,6 +157,16 @@ export interface ImageSettings {
   readonly maxSizeBytes: number;
   /** Whether the file of a picture tells the prompts that it was made from. */
   readonly embedsPrompt: boolean;
+  /** `undefined`: pictures are not signed. */
+  readonly signing: SigningSettings | undefined;
+}
+
+/** What pictures are signed with as C2PA says. */
+export interface SigningSettings {
+  /** That of the signer first, then each before that of its issuer. */
+  readonly certificates: readonly X509Certificate[];
+  /** Of the first certificate. */
+  readonly privateKey: KeyObject;
 }
 
 export interface EngineSettings {

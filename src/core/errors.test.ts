@@ -68,6 +68,7 @@ describe("ERROR_TABLE", () => {
       "no_image_in_response 502",
       "image_invalid 502",
       "image_too_large 502",
+      "signing_failed 500",
       "thumbnails_unavailable 501",
       "thumbnails_busy 503 retry",
       "thumbnail_failed 422",

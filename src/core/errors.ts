@@ -302,6 +302,13 @@ export const ERROR_TABLE = {
     publicMessage: "The picture is larger than this server stores",
     remedy: "Ask for a smaller picture, or raise MAX_IMAGE_SIZE.",
   },
+  signing_failed: {
+    httpStatus: 500,
+    retryable: false,
+    publicMessage: "The picture was drawn, but could not be signed",
+    remedy:
+      "Run `mcp-image-server doctor`; replace a certificate that has ended (C2PA_SIGN_CERT), and start the server anew.",
+  },
   thumbnails_unavailable: {
     httpStatus: 501,
     retryable: false,

@@ -6,6 +6,8 @@ const APP0 = 0xe0;
 const APP1 = 0xe1;
 /** Where C2PA and other JUMBF boxes lie: whatever is signed must not be changed. */
 const APP11 = 0xeb;
+/** From the start of an APP11 segment: marker, length, `JP`, two numbers, and the heads of two boxes. */
+const JUMBF_TYPE = 24;
 const START_OF_SCAN = 0xda;
 /** Of a segment, its length included. */
 const MAX_SEGMENT_BYTES = 0xffff;
@@ -30,6 +32,14 @@ export function insertJpegMetadata(jpeg: Buffer, { exif, xmp }: PictureMetadata)
   const [first] = segments;
   const at = first?.marker === APP0 ? first.end : 2;
   return Buffer.concat([jpeg.subarray(0, at), ...added, jpeg.subarray(at)]);
+}
+
+/** Whether a verified JPEG carries a C2PA manifest: an APP11 segment with a JUMBF box (ISO/IEC 19566-5, annex D) of that type. */
+export function isSignedJpeg(jpeg: Buffer): boolean {
+  return listSegments(jpeg).some(
+    ({ marker, start }) =>
+      marker === APP11 && jpeg.toString("latin1", start + JUMBF_TYPE, start + JUMBF_TYPE + 8) === "jumdc2pa",
+  );
 }
 
 /** The metadata of a verified JPEG. */

@@ -31,19 +31,26 @@ export function insertWebpMetadata(webp: Buffer, { exif, xmp }: PictureMetadata)
   const head = Buffer.from(first?.type === "VP8X" ? first.data : createExtendedHead(webp, first));
   for (const { type } of added) head[0] = (head[0] ?? 0) | (type === "EXIF" ? HAS_EXIF : HAS_XMP);
   const body = [{ type: "VP8X", data: head }, ...pixels, ...added].map(toBytes);
-  const start = Buffer.from("RIFF\0\0\0\0WEBP", "latin1");
-  start.writeUInt32LE(4 + body.reduce((size, { length }) => size + length, 0), 4);
-  return Buffer.concat([start, ...body]);
+  return Buffer.concat([createFileHead(body), ...body]);
+}
+
+/** The data of the first chunk of this type in a verified WebP, as a view. */
+export function findWebpChunk(webp: Buffer, type: string): Buffer | undefined {
+  return listChunks(webp).find((chunk) => chunk.type === type)?.data;
+}
+
+/** A verified, extended WebP with one more chunk at its end. */
+export function appendWebpChunk(webp: Buffer, type: string, data: Buffer): Buffer {
+  const body = [...listChunks(webp), { type, data }].map(toBytes);
+  return Buffer.concat([createFileHead(body), ...body]);
 }
 
 /** The metadata of a verified WebP. */
 export function readWebpMetadata(webp: Buffer): PictureMetadata {
-  const chunks = listChunks(webp);
-  const find = (wanted: string): Buffer | undefined => chunks.find(({ type }) => type === wanted)?.data;
-  const exif = find("EXIF");
+  const exif = findWebpChunk(webp, "EXIF");
   // Some programs write it as in a JPEG.
   const isLed = exif?.toString("latin1", 0, EXIF_HEAD.length) === EXIF_HEAD;
-  return { exif: isLed ? exif.subarray(EXIF_HEAD.length) : exif, xmp: find("XMP ")?.toString("utf8") };
+  return { exif: isLed ? exif.subarray(EXIF_HEAD.length) : exif, xmp: findWebpChunk(webp, "XMP ")?.toString("utf8") };
 }
 
 function listChunks(webp: Buffer): Chunk[] {
@@ -56,6 +63,12 @@ function listChunks(webp: Buffer): Chunk[] {
     offset += 8 + length + (length % 2);
   }
   return chunks;
+}
+
+function createFileHead(chunks: readonly Buffer[]): Buffer {
+  const head = Buffer.from("RIFF\0\0\0\0WEBP", "latin1");
+  head.writeUInt32LE(4 + chunks.reduce((size, { length }) => size + length, 0), 4);
+  return head;
 }
 
 /** The head that a simple file goes without. */

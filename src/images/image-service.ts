@@ -30,6 +30,7 @@ import { ImageJobs, type GenerateOptions, type PendingImage, type WaitOptions } 
 import type { JobBoard } from "./job-board.ts";
 import { JobRunner } from "./job-runner.ts";
 import { OwnedImages } from "./owned-images.ts";
+import type { PictureSigner } from "./signing/picture-signer.ts";
 import { toVariations, type ImageVariation, type VariationOutcome } from "./variations.ts";
 
 export interface ImageServiceOptions {
@@ -46,6 +47,8 @@ export interface ImageServiceOptions {
   readonly jobTimeoutSeconds?: number;
   /** False leaves the prompts out of the picture's file; its record has them all the same. Default true. */
   readonly embedsPrompt?: boolean;
+  /** Signs what is stored. Default: nobody. */
+  readonly signer?: PictureSigner | undefined;
   /** Awaited before anything that tells a URL: makes sure that somebody answers there. */
   readonly ensureServing?: () => Promise<void>;
   /** Default `proxy`. */
@@ -130,6 +133,7 @@ export class ImageService {
       clock: this.#clock,
       random,
       embedsPrompt: options.embedsPrompt ?? true,
+      signer: options.signer,
     });
     this.#jobs = new ImageJobs({
       runner,

@@ -15,6 +15,7 @@ import { AbandonedJobs } from "./abandoned-jobs.ts";
 import { drawImage } from "./draw-image.ts";
 import { toGenerationCall, toGenerationDetails } from "./generation-call.ts";
 import type { JobControl } from "./image-job.ts";
+import type { PictureSigner } from "./signing/picture-signer.ts";
 
 export interface JobRunnerOptions {
   readonly storage: AbstractStorage;
@@ -28,6 +29,8 @@ export interface JobRunnerOptions {
   readonly random: Random;
   /** Whether a picture tells its prompts. */
   readonly embedsPrompt: boolean;
+  /** `undefined`: pictures are not signed. */
+  readonly signer: PictureSigner | undefined;
 }
 
 /** What is to be drawn, under which id, for whom. */
@@ -108,6 +111,7 @@ export class JobRunner {
       const drawn = await drawImage(generator, request, {
         random,
         embedsPrompt: this.#options.embedsPrompt,
+        signer: this.#options.signer,
         requestId: imageId,
         signal,
         onProgress: report,

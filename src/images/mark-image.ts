@@ -1,8 +1,8 @@
 import { createExifComment } from "../core/exif-comment.ts";
 import type { ImageFormat } from "../core/image-format.ts";
+import { isSigned } from "../core/is-signed.ts";
 import { insertJpegMetadata } from "../core/jpeg-metadata.ts";
 import type { PictureMetadata } from "../core/picture-metadata.ts";
-import { hasChunkBeforePixels } from "../core/png.ts";
 import { createInternationalText, createPngText } from "../core/png-text.ts";
 import { insertWebpMetadata } from "../core/webp-metadata.ts";
 import type { PictureMemory } from "../kserve/generated-image.ts";
@@ -29,8 +29,6 @@ const SOFTWARE = "mcp-image-server";
 
 /** Behind the signature (8 bytes) and IHDR, which is always first and 25 bytes long. */
 const HEADER_END = 33;
-/** Holds a signature over the rest of the file: C2PA 2.2, section A.3.2 (embedding in PNG). */
-const C2PA_CHUNK = "caBX";
 
 /**
  * A verified picture that tells its making: a PNG in text chunks, JPEG and WebP in Exif data (the same `parameters` as the
@@ -58,7 +56,7 @@ function toMetadata(mark: ImageMark): PictureMetadata {
  * but the header. A signed picture stays as it is.
  */
 export function markPng(bytes: Buffer, mark: ImageMark, memory?: PictureMemory): Buffer {
-  if (hasChunkBeforePixels(bytes, C2PA_CHUNK)) return bytes;
+  if (isSigned("png", bytes)) return bytes;
   const chunks = Buffer.concat([
     createPngText("parameters", parametersText(mark)),
     createPngText("invokeai_metadata", invokeAiText(mark)),

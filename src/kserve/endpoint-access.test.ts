@@ -188,7 +188,7 @@ suite("KServeClient over TLS", () => {
       commonName: "old",
       addresses: ["127.0.0.1"],
       issuer: authority,
-      isExpired: true,
+      validTo: new Date("2001-01-01"),
     });
     await using server = await startSecureServer(expired);
     const error = await failureOf(draw(server.url, { caFile: await write("ca.pem", authority.cert) }));

@@ -9,6 +9,8 @@ export interface PrometheusMetricsOptions {
   readonly sessions: () => number;
   /** Read at each scrape; `undefined` while it is not known. */
   readonly storage?: () => StorageReading | undefined;
+  /** When no more picture can be signed; `undefined`: none is to be. */
+  readonly signingEnd?: Date | undefined;
 }
 
 /** What is stored. */
@@ -60,6 +62,10 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
   addReading("image_jobs_in_flight", "Jobs at the model server", () => options.queue().running);
   addReading("mcp_sessions", "Open MCP sessions of the 2025-11-25 protocol", () => options.sessions());
   if (options.storage !== undefined) addStorageMetrics(registry, options.storage);
+  const { signingEnd } = options;
+  if (signingEnd !== undefined) {
+    addReading("c2pa_certificate_end_timestamp_seconds", "When C2PA_SIGN_CERT ends", () => signingEnd.getTime() / 1000);
+  }
   const generations = new Counter({
     name: "image_generations_total",
     help: "Generations that ended, by outcome (ok or an error code)",

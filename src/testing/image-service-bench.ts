@@ -1,6 +1,7 @@
 import { KServeError } from "../core/errors.ts";
 import { encodePng } from "../core/png.ts";
 import { ImageService } from "../images/image-service.ts";
+import type { PictureSigner } from "../images/signing/picture-signer.ts";
 import type {
   GenerateImageOptions,
   GenerateImageRequest,
@@ -71,6 +72,7 @@ export interface ImageServiceBenchOptions {
   readonly clock?: FakeClock;
   readonly storage?: MockStorage;
   readonly jobRecords?: JobRecords;
+  readonly signer?: PictureSigner;
 }
 
 /** An image service over a mock storage and a stepped generator, on a clock that only the test moves. */
@@ -94,6 +96,7 @@ export function createImageServiceBench(options: ImageServiceBenchOptions = {}) 
     ttlSeconds,
     jobTimeoutSeconds: 20,
     clock,
+    signer: options.signer,
     metrics: {
       ...noMetrics,
       generationEnded: (outcome) => events.push(`ended ${outcome}`),

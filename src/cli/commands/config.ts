@@ -1,4 +1,5 @@
 import { printEnvExample, printSettingsMarkdown, printSettings } from "../../config/print-settings.ts";
+import { PictureSigner } from "../../images/signing/picture-signer.ts";
 import { prepareSettings, type CommandContext } from "../command-context.ts";
 import { EXIT } from "../exit-code.ts";
 
@@ -9,7 +10,10 @@ export interface ConfigOptions {
 
 /** Says that the settings are fine; a fault is thrown with all the others. */
 export async function checkConfig(context: CommandContext, options: ConfigOptions): Promise<number> {
-  await prepareSettings(context, { envFile: options.envFile, desk: options.local ?? false, requireEndpoint: true });
+  const { envFile, local: desk = false } = options;
+  const { settings } = await prepareSettings(context, { envFile, desk, requireEndpoint: true });
+  const { signing } = settings.images;
+  if (signing) await new PictureSigner({ settings: signing, version: context.version }).check();
   context.stdout.write("The settings are valid\n");
   return EXIT.ok;
 }

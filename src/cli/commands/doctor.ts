@@ -12,6 +12,7 @@ import { checkGeneration } from "../doctor/check-generation.ts";
 import { checkModel } from "../doctor/check-model.ts";
 import { checkReach } from "../doctor/check-reach.ts";
 import { checkServer } from "../doctor/check-server.ts";
+import { checkSigning } from "../doctor/check-signing.ts";
 import { checkDisk, checkStorage } from "../doctor/check-storage.ts";
 import { fail, ok, printFindings, skip, toFailure, warn, type Finding } from "../doctor/finding.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
@@ -61,6 +62,7 @@ async function examine(
     ...(await checkStore(settings)),
     await checkClock(listServers(settings)),
     ...(await checkServer(settings.http)),
+    ...(await checkSigning(settings.images.signing, context.version)),
   ];
   const hasFailed = findings.some(({ status }) => status === "fail");
   return { findings, exitCode: hasFailed ? EXIT.unavailable : EXIT.ok };

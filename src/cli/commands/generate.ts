@@ -9,6 +9,7 @@ import { systemRandom } from "../../core/random.ts";
 import { drawImage } from "../../images/draw-image.ts";
 import { parseGenerateImageParams, toGenerateImageRequest } from "../../images/generate-image-params.ts";
 import { readStory } from "../../images/read-mark.ts";
+import { PictureSigner } from "../../images/signing/picture-signer.ts";
 import { prepareSettings, type CommandContext } from "../command-context.ts";
 import { EXIT } from "../exit-code.ts";
 import { ProgressLine } from "../progress-line.ts";
@@ -45,6 +46,9 @@ export async function generate(context: CommandContext, options: GenerateCommand
     desk: true,
     requireEndpoint: true,
   });
+  const { signing } = settings.images;
+  const signer = signing && new PictureSigner({ settings: signing, version: context.version });
+  await signer?.check();
   // Drawn here, so that the file's name is known, and found to be free, before minutes are spent on a picture.
   const seed = request.seed ?? systemRandom.uint32();
   const toPath = (extension: string): string =>
@@ -71,6 +75,7 @@ export async function generate(context: CommandContext, options: GenerateCommand
       { ...request, seed },
       {
         embedsPrompt: settings.images.embedsPrompt,
+        signer,
         signal: cancel.signal,
         onProgress: (progress) => line.report(progress),
       },

@@ -4,6 +4,7 @@ import { sniffImageFormat } from "../../core/image-format.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { verifyImage, type VerifiedImage } from "../../core/verify-image.ts";
 import { readStory, type PictureStory } from "../../images/read-mark.ts";
+import { readCredentials } from "../../images/signing/read-credentials.ts";
 import type { CommandContext } from "../command-context.ts";
 import { EXIT } from "../exit-code.ts";
 
@@ -15,11 +16,12 @@ export interface InspectCommandOptions {
 /** No picture of a model is as large; a wrong file name shall not fill the memory. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 
-/** Prints what a picture tells of its making. */
+/** Prints what a picture tells of its making, and whether that is signed. */
 export async function inspect(context: CommandContext, { file, json }: InspectCommandOptions): Promise<number> {
   const { bytes, format, width, height } = await readPicture(file);
   const story = readStory(bytes, format);
-  const facts = { file, format, width, height, size: bytes.length, ...toFacts(story) };
+  const credentials = await readCredentials({ format, bytes });
+  const facts = { file, format, width, height, size: bytes.length, ...toFacts(story), ...credentials };
   context.stdout.write(json === true ? `${JSON.stringify(facts)}\n` : toLines(facts));
   return EXIT.ok;
 }

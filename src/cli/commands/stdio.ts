@@ -31,6 +31,7 @@ export async function stdio(context: CommandContext, options: StdioOptions): Pro
   const stopped = waitForSignal(ended.signal);
   const tracing = (await startTracing(context, settings.service.name)) ?? new PassThroughTracing();
   await using app = createApp(settings, { version: context.version, listenOnDemand: true, tracing });
+  await app.checkSigning();
   const { buildMcpServer: build, toolNames, newsSources } = app;
   await using connection = serveMcpStdio({ build, toolNames, newsSources, tracing });
   const { url: _, mcp_url: __, ...where } = describeServer(settings, "");
