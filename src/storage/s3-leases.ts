@@ -52,11 +52,21 @@ export class S3Leases {
   /**
    * Does the work while no other process is at work on the picture; the work's requests take the call that it is given.
    *
+   * @param options.goesOnWhenFull for work that makes room: in a store that is too full for a lock, it is done without
    * @throws {StorageError} of the call's code when the others, or the work itself, take too long
    */
-  async hold<Result>(id: ImageId, call: BucketCall, work: (held: BucketCall) => Promise<Result>): Promise<Result> {
+  async hold<Result>(
+    id: ImageId,
+    call: BucketCall,
+    work: (held: BucketCall) => Promise<Result>,
+    { goesOnWhenFull = false }: { readonly goesOnWhenFull?: boolean } = {},
+  ): Promise<Result> {
     const key = this.#keys.toImageKey(id);
-    const startedAtMs = await this.#acquire(key, call);
+    const startedAtMs = await this.#acquire(key, call).catch((error: unknown) => {
+      if (goesOnWhenFull && error instanceof StorageError && error.code === "storage_full") return undefined;
+      throw error;
+    });
+    if (startedAtMs === undefined) return work(call);
     const leftMs = (): number => startedAtMs + this.#leaseMs - systemClock.monotonicMs();
     const ended = AbortSignal.timeout(Math.max(0, Math.ceil(leftMs())));
     const signal = call.signal === undefined ? ended : AbortSignal.any([ended, call.signal]);

@@ -16,6 +16,7 @@ import {
   startS3Server,
   toS3Options,
 } from "../testing/s3-bench.ts";
+import { assertSameBytes } from "../testing/same-bytes.ts";
 import { S3Storage } from "./s3-storage.ts";
 
 const HOUR_MS = 3_600_000;
@@ -47,6 +48,19 @@ describe("S3Storage and who may use the bucket", () => {
       });
       server.clearFaults();
     }
+  });
+
+  it("deletes also where the store is too full to write anything, and keeps nothing there", async (t) => {
+    const { server, storage, save, keys } = await openS3Storage(t);
+    const [id, other] = [await save(), await save()];
+    const full: FakeS3Fault = { kind: "error", status: 403, code: "QuotaExceeded" };
+    server.failNext(full, { times: 100, operation: "PutObject" });
+    await assert.rejects(storage.keepImage(id, true), isErrorWithCode("storage_full"));
+    assertSameBytes(await storage.getImage(id), BYTES);
+    assert.equal(await storage.deleteImage(id), true);
+    assert.equal(keys().length, 1);
+    server.clearFaults();
+    assert.equal(await storage.keepImage(other, true), true);
   });
 
   it("says storage_unavailable when nobody listens and when the keys are wrong", async (t) => {

@@ -257,12 +257,13 @@ export class S3Storage extends AbstractStorage {
       { ...parsed, isKept: false },
       { ...parsed, isKept: true },
     ];
+    const deleteBoth = async (held: BucketCall): Promise<boolean> => {
+      const isDeleted = await deleteObject(this.#toObject(current, held));
+      return (await deleteObject(this.#toObject(kept, held))) || isDeleted;
+    };
     return this.#turns.take(parsed.id, async () => {
       this.#records.forget(parsed.id);
-      return this.#leases.hold(parsed.id, call, async (held) => {
-        const isDeleted = await deleteObject(this.#toObject(current, held));
-        return (await deleteObject(this.#toObject(kept, held))) || isDeleted;
-      });
+      return this.#leases.hold(parsed.id, call, deleteBoth, { goesOnWhenFull: true });
     });
   }
 
