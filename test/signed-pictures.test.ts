@@ -10,9 +10,10 @@ import { runCommand, ServerProcess, TemporaryFolder } from "./support/server-pro
 import { drawEveryWay, makeSigner } from "./support/signed-pictures.ts";
 
 const { settings } = makeSigner();
+const drawing = drawEveryWay(settings);
 
 test("every picture is signed, whatever drew it and whichever way it was asked for", async () => {
-  const pictures = await drawEveryWay(settings);
+  const pictures = await drawing;
   assert.equal(pictures.length, 10);
   for (const { way, bytes } of pictures) {
     const { failures, signer } = await readManifest({ format: verifyImage(bytes).format, bytes });
@@ -33,7 +34,7 @@ test("mcp-image-server inspect says whether a picture is signed, and whether it 
     writeFileSync(file, bytes);
     return JSON.parse((await runCommand(["inspect", file, "--json"], { home: home.path })).stdout);
   };
-  const jpeg = (await drawEveryWay(settings)).find(({ way }) => way === "KServe, jpeg")?.bytes ?? Buffer.alloc(0);
+  const jpeg = (await drawing).find(({ way }) => way === "KServe, jpeg")?.bytes ?? Buffer.alloc(0);
   const signed = { c2pa_generator: "mcp-image-server 1.2.3", c2pa_signer: "O=Example, CN=Pictures" };
   assert.partialDeepStrictEqual(await inspect(jpeg), { prompt: "a red boat", c2pa: "valid", ...signed });
   const at = jpeg.length - 1000;

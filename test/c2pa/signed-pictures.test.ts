@@ -86,7 +86,8 @@ describe("The validator of the Content Authenticity Initiative", () => {
   for (const format of FORMATS) {
     test(`finds no ${format} valid in which a bit was flipped`, async () => {
       const signed = await sign(format);
-      const { manifest } = await validate(signed);
+      const { state, manifest } = await validate(signed);
+      assert.equal(state, "Valid");
       let forgiven = 0;
       for (let index = 0; index < FLIPS; index++) {
         const bit = Number(
@@ -104,7 +105,8 @@ describe("The validator of the Content Authenticity Initiative", () => {
 
     test(`sees every change to what the manifest of a ${format} says`, async () => {
       const signed = await sign(format, undefined, 16);
-      const { manifest } = await validate(signed);
+      const { state, manifest } = await validate(signed);
+      assert.equal(state, "Valid");
       let [flips, forgiven] = [0, 0];
       for (let bit = 0; bit < signed.length * 8; bit += STRIDE) {
         flips += 1;

@@ -9,6 +9,7 @@ export async function listMetricNames(): Promise<Set<string>> {
     queue: () => ({ waiting: 0, running: 0 }),
     sessions: () => 0,
     storage: () => undefined,
+    signingEnd: new Date(0),
   });
   // What the client library itself tells of the process is known after a first turn of the event loop.
   const names = Array.from((await metrics.print()).matchAll(/^# TYPE (\w+) (\w+)$/gm), ([, name = "", kind]) =>
