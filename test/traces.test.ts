@@ -210,16 +210,8 @@ describe("Spans", () => {
   }
 
   test("are children of the caller's span, and linked with that of a gateway", async () => {
-    await using runtime = await FakeKServeRuntime.start();
-    await using collector = await startOtlpCollector();
-    using home = new TemporaryFolder();
-    const settings = {
-      KSERVE_ENDPOINT: runtime.url,
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-      ...SENT_AT_ONCE,
-    };
-    await using server = await ServerProcess.start({ home: home.path, settings });
+    await using traced = await startTraced();
+    const { server, collector } = traced;
     const gateway = "0af7651916cd43dd8448eb211c80319c";
     const client = createMcpClient("modern");
     const requestInit = { headers: { traceparent: `00-${gateway}-b7ad6b7169203331-01` } };
@@ -238,16 +230,8 @@ describe("Spans", () => {
   });
 
   test("of a session tell its id and what was agreed on from its first call on", async () => {
-    await using runtime = await FakeKServeRuntime.start();
-    await using collector = await startOtlpCollector();
-    using home = new TemporaryFolder();
-    const settings = {
-      KSERVE_ENDPOINT: runtime.url,
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-      ...SENT_AT_ONCE,
-    };
-    await using server = await ServerProcess.start({ home: home.path, settings });
+    await using traced = await startTraced();
+    const { server, collector } = traced;
     const client = await connectMcpHttp(new URL(`${server.url}/mcp`), "legacy");
     await client.listTools();
     const spans = await collector.waitForSpans(({ name }) => name === "tools/list");
@@ -259,6 +243,28 @@ describe("Spans", () => {
     assert.equal(second?.["mcp.session.id"], first?.["mcp.session.id"]);
   });
 });
+
+/** A server over HTTP whose spans are read as JSON. */
+async function startTraced(): Promise<
+  AsyncDisposable & {
+    readonly server: ServerProcess;
+    readonly collector: Awaited<ReturnType<typeof startOtlpCollector>>;
+  }
+> {
+  await using stack = new AsyncDisposableStack();
+  const runtime = stack.use(await FakeKServeRuntime.start());
+  const collector = stack.use(await startOtlpCollector());
+  const home = stack.use(new TemporaryFolder());
+  const settings = {
+    KSERVE_ENDPOINT: runtime.url,
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+    ...SENT_AT_ONCE,
+  };
+  const server = stack.use(await ServerProcess.start({ home: home.path, settings }));
+  const all = stack.move();
+  return { server, collector, [Symbol.asyncDispose]: async () => all.disposeAsync() };
+}
 
 /** Calls that succeed and that fail in every way, one after the other. */
 async function callAndFail(client: Client, runtime: FakeKServeRuntime): Promise<void> {
