@@ -25,7 +25,7 @@ export function addEngineCommand(
       ]),
     )
     .option("--executor <name>", "wasm or native, instead of ENGINE_EXECUTOR")
-    .option("--threads <count>", "threads of a network, instead of ENGINE_THREADS")
+    .option("--threads <count>", "threads of a network, with native, instead of ENGINE_THREADS")
     .option("--memory <megabytes>", "what the networks may take, instead of ENGINE_MEMORY_LIMIT")
     .addOption(countOption("--max-waiting <count>", "requests that may wait; one more gets 503", 0, 10_000).default(32))
     .action(async (options: Omit<EngineCommandOptions, "envFile">) => {

@@ -104,6 +104,16 @@ describe("loadSettings()", () => {
     ]);
   });
 
+  test("says that WebAssembly has one thread", () => {
+    const warningsOf = (env: Record<string, string>): readonly string[] =>
+      loadSettings({ env }).warnings.map(({ message }) => message);
+    assert.deepEqual(warningsOf({ ENGINE_THREADS: "4" }), [
+      "ENGINE_THREADS (environment) has no effect while ENGINE_EXECUTOR is wasm",
+    ]);
+    assert.deepEqual(warningsOf({ ENGINE_THREADS: "1" }), []);
+    assert.deepEqual(warningsOf({ ENGINE_THREADS: "4", ENGINE_EXECUTOR: "native" }), []);
+  });
+
   test("takes AWS_SESSION_TOKEN with temporary keys, and never prints it", () => {
     const env = { STORAGE_BACKEND: "s3", S3_BUCKET: "bucket", AWS_SESSION_TOKEN: "c4nary" };
     const keys = { AWS_ACCESS_KEY_ID: "ASIA1", AWS_SECRET_ACCESS_KEY: "secret" };

@@ -14,7 +14,7 @@ import {
 import { parseEnvFile } from "./parse-env-file.ts";
 import { InvalidSettingsError, maskSetting, type SettingFault } from "./setting-fault.ts";
 import { SETTING_NAMES, type SettingName } from "./settings-table.ts";
-import type { Settings, StorageSettings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 
 export interface LoadSettingsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -61,7 +61,7 @@ export function loadSettings(options: LoadSettingsOptions): LoadedSettings {
       ...listUnreadable(found),
       ...listNoModel(found),
       ...listTlsWarnings(found),
-      ...listIgnored(found, built.settings.storage),
+      ...listIgnored(found, built.settings),
       ...listSigningWarnings(built.settings.images.signing, nowMs),
     ],
     sources: mapSettings((name) => found.get(name)?.source ?? "unset"),
@@ -113,13 +113,16 @@ function readEnvFile(file: LoadSettingsOptions["envFile"]): {
 }
 
 /** What someone set and what has no effect. */
-function listIgnored(found: FoundSettings["found"], storage: StorageSettings): SettingWarning[] {
-  const bucket = found.get("S3_BUCKET");
-  if (storage.backend === "file" && bucket !== undefined) {
-    const message = `S3_BUCKET (${bucket.source}) has no effect while STORAGE_BACKEND is file`;
-    return [{ name: "S3_BUCKET", message }];
-  }
-  return [];
+function listIgnored(found: FoundSettings["found"], { storage, engine }: Settings): SettingWarning[] {
+  const warnings: SettingWarning[] = [];
+  const note = (name: SettingName, otherwise: string): void => {
+    const setting = found.get(name);
+    if (setting === undefined) return;
+    warnings.push({ name, message: `${name} (${setting.source}) has no effect while ${otherwise}` });
+  };
+  if (storage.backend === "file") note("S3_BUCKET", "STORAGE_BACKEND is file");
+  if (engine.executor === "wasm" && engine.threads !== 1) note("ENGINE_THREADS", "ENGINE_EXECUTOR is wasm");
+  return warnings;
 }
 
 const TLS_SETTINGS = [

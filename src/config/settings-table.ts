@@ -419,7 +419,8 @@ export const SETTINGS_TABLE = {
   },
   ENGINE_THREADS: {
     group: "Engine",
-    description: "Threads that a network may use. Unset: 1 with `wasm`, as many as there are processors with `native`.",
+    description:
+      "Threads that a network may use, for `native`; `wasm` uses one. Unset: as many as there are processors.",
     kind: integer({ min: 1, max: 64 }),
     example: "4",
   },

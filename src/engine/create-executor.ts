@@ -10,7 +10,7 @@ import { createThreadStarter } from "./thread-life.ts";
 export interface ExecutorLimits {
   /** `native` needs the package onnxruntime-node, which is not among ours. Default `wasm`. */
   readonly kind?: RuntimeSetup["kind"] | undefined;
-  /** Default: 1 of WebAssembly, as many as there are processors of native code. */
+  /** Of native code; default: as many as there are processors. WebAssembly has one. */
   readonly threads?: number | undefined;
   /** Default: as much as there is. */
   readonly memoryMegabytes?: number | undefined;
@@ -21,8 +21,9 @@ export interface ExecutorLimits {
 /** @throws {ConfigurationError} `configuration_invalid` when the runtime is not installed */
 export function createExecutor(modelPath: string, limits: ExecutorLimits, clock: Clock): EngineExecutor {
   const { kind = "wasm", memoryMegabytes, cancelGraceMs } = limits;
-  // Measured with the shipped model: a second thread makes each step of WebAssembly slower (54 instead of 34 ms).
-  const threads = limits.threads ?? (kind === "wasm" ? 1 : availableParallelism());
+  // Measured with the shipped model: a second thread makes each step of WebAssembly slower (54 instead of 34 ms). Nor does
+  // the build of the runtime that we ship start one outside of browsers.
+  const threads = kind === "wasm" ? 1 : (limits.threads ?? availableParallelism());
   const url = kind === "wasm" ? findRuntime() : findNativeRuntime();
   const setup = { modelPath, runtime: { kind, url, threads, memoryMegabytes } };
   const start = kind === "wasm" ? createThreadStarter(setup) : createProcessStarter(setup, clock);

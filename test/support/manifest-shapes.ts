@@ -334,7 +334,6 @@ export const mcpServerShape = z.strictObject({
       }),
       health: z.strictObject({ livenessProbe: probe, readinessProbe: probe }),
     }),
-    mcp: z.strictObject({ stateless: z.literal(false) }),
   }),
 });
 
