@@ -6,6 +6,7 @@ import { CBORBox, SuperBox } from "@trustnxt/c2pa-ts/jumbf";
 import {
   ActionAssertion,
   ActionType,
+  Claim,
   ClaimVersion,
   DataHashAssertion,
   DigitalSourceType,
@@ -81,10 +82,12 @@ export class C2paWriter {
     });
     const { claim, signature } = manifest;
     if (claim === undefined || signature === undefined) throw new TypeError("The manifest has no claim");
-    claim.claimGeneratorName = generator.name;
-    claim.claimGeneratorVersion = generator.version;
-    // With the name of the manifest in it, which nothing else would sign.
-    claim.signatureRef = `self#jumbf=/c2pa/${manifest.label}/${signature.label}`;
+    manifest.claim = Object.assign(new StrictClaim(), claim, {
+      claimGeneratorName: generator.name,
+      claimGeneratorVersion: generator.version,
+      // With the name of the manifest in it, which nothing else would sign.
+      signatureRef: `self#jumbf=/c2pa/${manifest.label}/${signature.label}`,
+    });
     // The size is known; padding would be bytes that nobody signs.
     signature.signatureData.paddingLength = 0;
     signature.signatureData.signature = new Uint8Array(this.#signatureBytes);
@@ -103,6 +106,21 @@ export class C2paWriter {
     await asset.writeManifestJUMBF(store.getBytes());
     const { buffer, byteOffset, length } = await asset.getDataRange();
     return Buffer.from(buffer, byteOffset, length);
+  }
+}
+
+/** A claim without the empty lists that the package writes, and the specification does not allow. */
+class StrictClaim extends Claim {
+  override generateJUMBFBox(): SuperBox {
+    const box = super.generateJUMBFBox();
+    const [content] = box.contentBoxes;
+    if (!(content instanceof CBORBox)) throw new TypeError("The claim is not CBOR");
+    const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+    content.content = Object.fromEntries(
+      Object.entries(Object(content.content)).filter(([, value]) => !isEmpty(value)),
+    );
+    content.generateRawContent();
+    return box;
   }
 }
 

@@ -88,6 +88,9 @@ describe("PictureSigner", () => {
     const manifest = bytes.subarray(bytes.indexOf("caBX"), bytes.indexOf("IDAT"));
     assert.ok(manifest.includes("trainedAlgorithmicMedia"));
     assert.ok(!manifest.includes("red boat"));
+    // No list may be empty.
+    assert.ok(manifest.includes("created_assertions"));
+    assert.ok(!/gathered_assertions|redacted_assertions/.test(manifest.toString("latin1")));
     assert.ok(bytes.length - picture.bytes.length < 4096, `${bytes.length - picture.bytes.length}`);
   });
 
