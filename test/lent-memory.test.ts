@@ -7,10 +7,11 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { createApp } from "../src/app/create-app.ts";
 import { loadSettings } from "../src/config/load-settings.ts";
 import { encodePng, readPngChunks } from "../src/core/png.ts";
+import { makeSigner } from "./support/signed-pictures.ts";
 
 const COUNT = 60;
 const CONCURRENCY = 8;
@@ -22,6 +23,14 @@ function pixelsOf(file: Uint8Array): Buffer {
 }
 
 test("pictures drawn at the same time in memory on loan are each stored as they came", async (t) => {
+  await drawAndCompare(t, {});
+});
+
+test("so are signed ones, whose memory goes back before they are stored", async (t) => {
+  await drawAndCompare(t, makeSigner().settings);
+});
+
+async function drawAndCompare(t: TestContext, more: Readonly<Record<string, string>>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "mcp-image-lent-"));
   t.after(async () => rm(folder, { recursive: true }));
   const pictures = new Map<number, Buffer>();
@@ -56,6 +65,7 @@ test("pictures drawn at the same time in memory on loan are each stored as they 
       STORAGE_PATH: folder,
       PUBLIC_BASE_URL: "http://127.0.0.1",
       LOG_LEVEL: "CRITICAL",
+      ...more,
     },
   });
   await using app = createApp(settings, { version: "0.0.0" });
@@ -74,4 +84,4 @@ test("pictures drawn at the same time in memory on loan are each stored as they 
     assert.ok(stored, `picture ${seed} is stored`);
     assert.ok(pixelsOf(stored.imageData).equals(pixelsOf(picture)), `picture ${seed} is its own`);
   }
-});
+}
