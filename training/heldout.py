@@ -70,8 +70,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out")
     parser.add_argument("--count", type=int, default=300, help="captions per set; of negative prompts there are always six pairs each")
+    parser.add_argument("--seed", type=int, default=SEED, help="another one gives other captions, for `npm run eval:model -- --captions FILE`")
     args = parser.parse_args()
-    rng = random.Random(SEED)
+    rng = random.Random(args.seed)
     sets = {"plain": plain(rng, args.count), "free": free(rng, args.count), "negative": negative(rng, 12 * len(NEGATIVES))}
     aspects = sorted({(j["rows"], j["columns"]) for jobs in sets.values() for j in jobs})
     written = {"renderer": renderer(aspects), "sets": {name: [entry(j) for j in jobs] for name, jobs in sets.items()}}

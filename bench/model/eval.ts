@@ -8,11 +8,14 @@ import { percent } from "./score.ts";
 // Measures how well a model's pictures follow held-out captions, judged from their pixels by what the renderer knows.
 //
 //     npm run eval:model -- --set plain --count 30 --from 0 --verbose
+//
+// With --captions FILE, those that training/heldout.py wrote there, rather than the ones that the documents speak of.
 
 const { values } = parseArgs({
   options: {
     set: { type: "string" },
     model: { type: "string", default: shippedModelPath() },
+    captions: { type: "string" },
     executor: { type: "string", default: "wasm" },
     from: { type: "string", default: "0" },
     count: { type: "string", default: "1000" },
@@ -26,7 +29,7 @@ const { values } = parseArgs({
 const kind = values.executor === "native" ? "native" : "wasm";
 const url = kind === "native" ? findNativeRuntime() : findRuntime();
 const pipeline = await DiffusionPipeline.load(values.model, { kind, url, threads: 1, memoryMegabytes: undefined });
-const { renderer, sets } = loadHeldOut();
+const { renderer, sets } = loadHeldOut(values.captions);
 const settings = {
   ...(values.steps !== undefined && { numInferenceSteps: Number(values.steps) }),
   ...(values.guidance !== undefined && { guidanceScale: Number(values.guidance) }),

@@ -78,6 +78,6 @@ export interface HeldOut {
 }
 
 /** The captions that `training/heldout.py` wrote. */
-export function loadHeldOut(): HeldOut {
-  return JSON.parse(readFileSync(join(import.meta.dirname, "heldout.json"), "utf8"));
+export function loadHeldOut(path = join(import.meta.dirname, "heldout.json")): HeldOut {
+  return JSON.parse(readFileSync(path, "utf8"));
 }
