@@ -42,6 +42,17 @@ export function isSignedJpeg(jpeg: Buffer): boolean {
   );
 }
 
+/** A verified JPEG without the bytes that may fill the space before the markers of its segments: not every reader knows them. */
+export function withoutFillBytes(jpeg: Buffer): Buffer {
+  const segments = listSegments(jpeg);
+  let scanStart = segments.at(-1)?.end ?? 2;
+  while (jpeg[scanStart + 1] === 0xff) scanStart += 1;
+  const head = segments.map(({ start, end }) => jpeg.subarray(start, end));
+  const parts = [jpeg.subarray(0, 2), ...head, jpeg.subarray(scanStart)];
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  return length === jpeg.length ? jpeg : Buffer.concat(parts);
+}
+
 /** The metadata of a verified JPEG. */
 export function readJpegMetadata(jpeg: Buffer): PictureMetadata {
   const find = (head: Buffer): Buffer | undefined => {

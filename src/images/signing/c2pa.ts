@@ -15,6 +15,7 @@ import {
 } from "@trustnxt/c2pa-ts/manifest";
 import type { SigningSettings } from "../../config/settings.ts";
 import type { ImageFormat } from "../../core/image-format.ts";
+import { withoutFillBytes } from "../../core/jpeg-metadata.ts";
 import { WebpAsset } from "./webp-asset.ts";
 
 // The one file that imports the optional package c2pa-ts; it is itself loaded on first use.
@@ -71,7 +72,7 @@ export class C2paWriter {
 
   /** The picture with a manifest that says that a model drew it. */
   async write({ format, bytes }: Picture, { generator, modelName }: ManifestFacts): Promise<Buffer> {
-    const asset = toAsset(format, bytes);
+    const asset = toAsset(format, format === "jpeg" ? withoutFillBytes(bytes) : bytes);
     const store = new ManifestStore();
     const manifest = store.createManifest({
       claimVersion: ClaimVersion.V2,

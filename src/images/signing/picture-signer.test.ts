@@ -82,6 +82,19 @@ describe("PictureSigner", () => {
     });
   }
 
+  test("signs a JPEG with fill bytes, which go", async () => {
+    const { bytes: plain } = await drawPicture("jpeg");
+    const scan = plain.indexOf(Buffer.from([0xff, 0xda]));
+    const fill = Buffer.from([0xff, 0xff]);
+    const [first, tables, pixels] = [plain.subarray(0, 2), plain.subarray(2, scan), plain.subarray(scan)];
+    const filled = Buffer.concat([first, fill, tables, fill, pixels]);
+    const bytes = await signer.sign({ format: "jpeg", bytes: filled }, "model");
+    assert.deepEqual((await readManifest({ format: "jpeg", bytes })).failures, []);
+    assert.ok((await sharp(bytes).raw().toBuffer()).equals(await sharp(plain).raw().toBuffer()));
+    const whole = await signer.sign({ format: "jpeg", bytes: plain }, "model");
+    assert.equal(bytes.length, whole.length);
+  });
+
   test("puts no prompt into the manifest, and less than 4 KiB", async () => {
     const picture = await drawPicture("png");
     const bytes = await signer.sign(picture, "model");
