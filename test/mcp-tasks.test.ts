@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isJsonObject, type JsonObject } from "../src/core/json.ts";
 import { startLoadedServer, type LoadedServer } from "./support/loaded-server.ts";
 import { connectMcpHttp, ERAS, serveMcpHttp } from "./support/mcp-clients.ts";
@@ -204,6 +205,13 @@ describe("Tasks", () => {
     assert.deepEqual(resultOf(await send(server.url, "tasks/cancel", { taskId }))["resultType"], "complete");
     await untilStatus(server.url, taskId, "cancelled");
     assert.equal(server.generator.cancelled.length, 1);
+    const first = resultOf(await send(server.url, "tasks/get", { taskId }));
+    await sleep(20);
+    assert.deepEqual(
+      resultOf(await send(server.url, "tasks/get", { taskId })),
+      first,
+      "its last update stays the same",
+    );
   });
 
   test("of somebody else are not ended by a stranger where nobody says who they are", async () => {

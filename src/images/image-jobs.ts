@@ -40,7 +40,12 @@ export interface GenerateOptions extends JobCaller {
 /** A picture that is not there: it is being drawn, or it never will be. */
 export type PendingImage =
   | { readonly status: "running"; readonly response: GenerateImageResponse; readonly owner: string | undefined }
-  | { readonly status: "failed"; readonly error: MCPImageError; readonly owner: string | undefined };
+  | {
+      readonly status: "failed";
+      readonly error: MCPImageError;
+      readonly endedAtMs: number;
+      readonly owner: string | undefined;
+    };
 
 export interface WaitOptions {
   readonly signal?: AbortSignal;

@@ -23,7 +23,12 @@ export interface AnnouncedJob {
 /** What another process, or an earlier one, left about a picture that is not there. */
 export type KnownJob =
   | { readonly status: "running"; readonly metadata: JsonObject; readonly owner: string | undefined }
-  | { readonly status: "failed"; readonly error: MCPImageError; readonly owner: string | undefined };
+  | {
+      readonly status: "failed";
+      readonly error: MCPImageError;
+      readonly endedAtMs: number;
+      readonly owner: string | undefined;
+    };
 
 const REFRESH_MS = 10_000;
 /** Three refreshes may fail before others think that the process has ended. */
@@ -69,7 +74,7 @@ export class JobKeeper {
     try {
       if (error === undefined) await this.#records.deleteJob(imageId);
       else {
-        const state = { status: "failed", error: toPublicError(error) } as const;
+        const state = { status: "failed", error: toPublicError(error), endedAtMs: this.#clock.nowMs() } as const;
         await this.#records.writeJob({ imageId, state, metadata: owner === undefined ? {} : { [OWNER_KEY]: owner } });
       }
     } catch (failure) {
@@ -84,11 +89,13 @@ export class JobKeeper {
     if (record === undefined) return undefined;
     const { state, metadata } = record;
     const owner = ownerOf(metadata);
-    if (state.status === "failed") return { status: "failed", error: toFailure(imageId, state.error), owner };
+    if (state.status === "failed") {
+      return { status: "failed", error: toFailure(imageId, state.error), endedAtMs: state.endedAtMs, owner };
+    }
     if (state.aliveUntilMs > this.#clock.nowMs()) return { status: "running", metadata, owner };
     const { publicMessage: message, retryable } = ERROR_TABLE.generation_interrupted;
     const error = toFailure(imageId, { error: "generation_interrupted", message, retryable });
-    return { status: "failed", error, owner };
+    return { status: "failed", error, endedAtMs: state.aliveUntilMs, owner };
   }
 
   /** Asks the process that runs the job to end it; false when no process does. @throws {StorageError} */

@@ -137,10 +137,13 @@ export class ImageTasks implements McpFeature {
       const result = await inWords(this.#results.toImageResult({ url, image_id, metadata }));
       return { ...this.#toFacts(taskId, "completed", { updatedAtMs: toEndMs(metadata) }), result };
     }
-    const { error } = found;
-    if (error.details["reason"] === "cancelled") return this.#toFacts(taskId, "cancelled");
+    const { error, endedAtMs: updatedAtMs } = found;
+    if (error.details["reason"] === "cancelled") return this.#toFacts(taskId, "cancelled", { updatedAtMs });
     // "failed" is for errors of the protocol alone; a tool that failed has completed.
-    return { ...this.#toFacts(taskId, "completed", { message: error.publicMessage }), result: toErrorResult(error) };
+    return {
+      ...this.#toFacts(taskId, "completed", { message: error.publicMessage, updatedAtMs }),
+      result: toErrorResult(error),
+    };
   }
 
   #toFacts(

@@ -63,7 +63,7 @@ describe("TaskNews", () => {
     assert.equal(sent.length, 1);
     progress("waking");
     const error = new KServeError("upstream_error", "It was to fail");
-    ended.resolve({ status: "failed", error, owner: undefined });
+    ended.resolve({ status: "failed", error, endedAtMs: 0, owner: undefined });
     await telling;
     await clock.advance(5000);
     await settle();

@@ -10,7 +10,7 @@ export type JobState =
   | { readonly status: "running"; readonly aliveUntilMs: number }
   /** Somebody, perhaps another process, does not want the picture any more. */
   | { readonly status: "cancelling"; readonly aliveUntilMs: number }
-  | { readonly status: "failed"; readonly error: PublicError };
+  | { readonly status: "failed"; readonly error: PublicError; readonly endedAtMs: number };
 
 /** What every process of a store knows of a job. */
 export interface JobRecord {
@@ -43,7 +43,7 @@ export const MAX_SWEPT_JOBS = 1000;
 export function toJobText({ imageId, state, metadata }: JobRecord): string {
   const document =
     state.status === "failed"
-      ? { status: state.status, error: state.error }
+      ? { status: state.status, error: state.error, ended_at: new Date(state.endedAtMs).toISOString() }
       : { status: state.status, alive_until: new Date(state.aliveUntilMs).toISOString() };
   return JSON.stringify({ image_id: imageId, ...document, metadata });
 }
@@ -66,11 +66,19 @@ export function parseJobName(name: string, beforeMs: number): ImageId | undefine
 
 export const JOB_EXTENSION = ".json";
 
-function parseState({ status, alive_until: aliveUntil, error }: JsonObject): JobState | undefined {
-  if (status === "failed") return isPublicError(error) ? { status, error } : undefined;
+function parseState({ status, alive_until: aliveUntil, ended_at: endedAt, error }: JsonObject): JobState | undefined {
+  if (status === "failed") {
+    const endedAtMs = toTimeMs(endedAt);
+    return isPublicError(error) && endedAtMs !== undefined ? { status, error, endedAtMs } : undefined;
+  }
   if (status !== "running" && status !== "cancelling") return undefined;
-  const aliveUntilMs = typeof aliveUntil === "string" ? Date.parse(aliveUntil) : Number.NaN;
-  return Number.isNaN(aliveUntilMs) ? undefined : { status, aliveUntilMs };
+  const aliveUntilMs = toTimeMs(aliveUntil);
+  return aliveUntilMs === undefined ? undefined : { status, aliveUntilMs };
+}
+
+function toTimeMs(value: unknown): number | undefined {
+  const timeMs = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(timeMs) ? undefined : timeMs;
 }
 
 function isPublicError(value: unknown): value is PublicError {

@@ -23,7 +23,11 @@ export function testJobRecords(name: string, open: () => Promise<JobRecords>): v
       assert.deepEqual(await other.readJob(record.imageId), record);
       for (const state of [
         { status: "cancelling", aliveUntilMs: NOW_MS + 1 },
-        { status: "failed", error: { error: "queue_timeout", message: "No", retryable: true, details: { ahead: 3 } } },
+        {
+          status: "failed",
+          error: { error: "queue_timeout", message: "No", retryable: true, details: { ahead: 3 } },
+          endedAtMs: 1_772_375_700_123,
+        },
       ] as const) {
         await other.writeJob({ ...record, state });
         assert.deepEqual(await records.readJob(record.imageId), { ...record, state });
