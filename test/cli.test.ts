@@ -160,7 +160,16 @@ describe("mcp-image-server", () => {
     await using server = await ServerProcess.start({ home: home.path });
     const second = await runCommand(["serve", "--local", "--port", new URL(server.url).port], { home: home.path });
     assert.equal(second.exitCode, 78);
-    assert.match(second.stderr, /port is taken/);
+    assert.match(second.stderr, /port is taken; choose another with PORT or --port/);
+    const settings = { METRICS_PORT: new URL(server.url).port };
+    const third = await runCommand(["serve", "--local", "--port", "0"], { home: home.path, settings });
+    assert.equal(third.exitCode, 78);
+    assert.match(third.stderr, /port is taken; choose another with METRICS_PORT/);
+    const same = await runCommand(["config", "check", "--local"], {
+      home: home.path,
+      settings: { ...settings, PORT: settings.METRICS_PORT },
+    });
+    assert.match(same.stderr, /METRICS_PORT=.* must not be that of PORT/);
   });
 
   // Proves: CLI-4

@@ -129,7 +129,12 @@ export function createFront(options: FrontOptions): Front {
     listen: async (anyPort) => {
       await listenOn(http, settings.http, anyPort);
       if (metricsPort !== undefined) {
-        const { port } = await listenOn(metricsServer, { host: settings.http.host, port: metricsPort }, false);
+        const { port } = await listenOn(
+          metricsServer,
+          { host: settings.http.host, port: metricsPort },
+          false,
+          "METRICS_PORT",
+        );
         logger.info("metrics_served", { port });
       }
       return http.baseUrl();
@@ -151,20 +156,25 @@ async function listenOn(
   server: Pick<HttpServer, "listen">,
   { host, port }: ListenAddress,
   anyPort: boolean,
+  setting = "PORT or --port",
 ): Promise<ListenAddress> {
   try {
     return await server.listen({ host, port });
   } catch (error) {
     if (anyPort && isErrno(error, "EADDRINUSE")) return server.listen({ host, port: 0 });
-    throw new ConfigurationError("configuration_invalid", `Cannot listen on ${host}, port ${port}: ${reason(error)}`, {
-      cause: error,
-    });
+    throw new ConfigurationError(
+      "configuration_invalid",
+      `Cannot listen on ${host}, port ${port}: ${reason(error, setting)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
-function reason(error: unknown): string {
-  if (isErrno(error, "EADDRINUSE")) return "the port is taken; choose another with PORT or --port";
-  if (isErrno(error, "EACCES")) return "the port needs more rights; choose one above 1023 with PORT or --port";
+function reason(error: unknown, setting: string): string {
+  if (isErrno(error, "EADDRINUSE")) return `the port is taken; choose another with ${setting}`;
+  if (isErrno(error, "EACCES")) return `the port needs more rights; choose one above 1023 with ${setting}`;
   if (isErrno(error, "EADDRNOTAVAIL", "ENOTFOUND")) return "this machine does not have the address HOST";
   return "the system refused";
 }

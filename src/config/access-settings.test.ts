@@ -59,6 +59,23 @@ describe("AUTH_MODE", () => {
     assert.deepEqual(parseSettings({ AUTH_MODE: "none" }).access.auth, { mode: "none", isExplicit: true });
   });
 
+  test("must be said where keys or an issuer are given, and keys without effect are a warning", () => {
+    const issuer = "https://login.example.com";
+    assert.deepEqual(faultsOf({ API_KEYS: `alice:${KEY}` }), [
+      "AUTH_MODE must be set where API_KEYS is: to token, or to none if you mean it",
+    ]);
+    assert.deepEqual(faultsOf({ OAUTH_ISSUER: issuer }), [
+      "AUTH_MODE must be set where OAUTH_ISSUER is: to oauth, or to none if you mean it",
+    ]);
+    const env = { AUTH_MODE: "none", API_KEYS: `alice:${KEY}`, OAUTH_ISSUER: issuer, IMAGE_SHARING: "link" };
+    assert.deepEqual(
+      loadSettings({ env }).warnings.map(({ message }) => message),
+      ["API_KEYS", "OAUTH_ISSUER", "IMAGE_SHARING"].map(
+        (name) => `${name} (environment) has no effect while AUTH_MODE is none`,
+      ),
+    );
+  });
+
   test("demands what its mode needs", () => {
     assert.deepEqual(faultsOf({ AUTH_MODE: "token" }), ["API_KEYS must be set when AUTH_MODE is token"]);
     assert.deepEqual(faultsOf({ AUTH_MODE: "oauth" }), [

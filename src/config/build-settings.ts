@@ -45,6 +45,10 @@ export function buildSettings(
   }
   faults.push(...listMissing(found, values.get("STORAGE_BACKEND") === "s3", requireEndpoint));
   faults.push(...listMissingForAuth(found, values.get("AUTH_MODE")));
+  const metricsPort = values.get("METRICS_PORT");
+  if (metricsPort !== undefined && metricsPort !== 0 && metricsPort === values.get("PORT")) {
+    faults.push(createSettingFault("METRICS_PORT", found.get("METRICS_PORT")?.text, "must not be that of PORT"));
+  }
   const maxBytes = values.get("MAX_STORAGE_BYTES");
   if (typeof maxBytes === "number" && maxBytes < Number(values.get("MAX_IMAGE_SIZE"))) {
     const text = found.get("MAX_STORAGE_BYTES")?.text;
@@ -77,12 +81,27 @@ function listMissing(found: FoundSettings["found"], usesS3: boolean, requireEndp
 function listMissingForAuth(found: FoundSettings["found"], mode: unknown): SettingFault[] {
   const demand = (name: SettingName, rule: string): SettingFault[] =>
     found.has(name) ? [] : [createSettingFault(name, undefined, rule)];
+  if (found.get("AUTH_MODE")?.source === "default") return listUnsaid(found);
   if (mode === "token") return demand("API_KEYS", "must be set when AUTH_MODE is token");
   if (mode !== "oauth") return [];
   const audience = found.has("PUBLIC_BASE_URL")
     ? []
     : demand("OAUTH_AUDIENCE", "must be set when AUTH_MODE is oauth and PUBLIC_BASE_URL is not set");
   return [...demand("OAUTH_ISSUER", "must be set when AUTH_MODE is oauth"), ...audience];
+}
+
+/** Keys without a mode would protect nothing, against all appearance. */
+function listUnsaid(found: FoundSettings["found"]): SettingFault[] {
+  const modes = [
+    ["API_KEYS", "token"],
+    ["OAUTH_ISSUER", "oauth"],
+  ] as const;
+  const [unsaid] = modes.filter(([name]) => found.has(name));
+  if (unsaid === undefined) return [];
+  const [name, mode] = unsaid;
+  return [
+    createSettingFault("AUTH_MODE", undefined, `must be set where ${name} is: to ${mode}, or to none if you mean it`),
+  ];
 }
 
 function toSettings(read: Read, found: FoundSettings["found"]): Settings {

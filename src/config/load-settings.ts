@@ -113,14 +113,18 @@ function readEnvFile(file: LoadSettingsOptions["envFile"]): {
 }
 
 /** What someone set and what has no effect. */
-function listIgnored(found: FoundSettings["found"], { storage, engine }: Settings): SettingWarning[] {
+function listIgnored(found: FoundSettings["found"], { storage, engine, access }: Settings): SettingWarning[] {
   const warnings: SettingWarning[] = [];
   const note = (name: SettingName, otherwise: string): void => {
     const setting = found.get(name);
-    if (setting === undefined) return;
+    if (setting === undefined || setting.source === "default") return;
     warnings.push({ name, message: `${name} (${setting.source}) has no effect while ${otherwise}` });
   };
   if (storage.backend === "file") note("S3_BUCKET", "STORAGE_BACKEND is file");
+  const { mode } = access.auth;
+  if (mode !== "token") note("API_KEYS", `AUTH_MODE is ${mode}`);
+  if (mode !== "oauth") note("OAUTH_ISSUER", `AUTH_MODE is ${mode}`);
+  if (mode === "none") note("IMAGE_SHARING", "AUTH_MODE is none");
   if (engine.executor === "wasm" && engine.threads !== 1) note("ENGINE_THREADS", "ENGINE_EXECUTOR is wasm");
   return warnings;
 }
