@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { constants } from "node:os";
 import { describe, test } from "node:test";
+import { getSystemErrorName } from "node:util";
 import {
   ConfigurationError,
   ERROR_TABLE,
@@ -148,6 +150,15 @@ test("toMcpImageError() keeps ours and makes anything else internal, with the or
     assert.equal(error.code, "internal");
     assert.equal(error.cause, original);
     assert.equal(error.publicMessage, "An internal error occurred");
+  }
+});
+
+test("isErrno() knows system errors that Node has only a number for", { skip: process.platform === "win32" }, () => {
+  for (const code of ["EDQUOT", "ESTALE"] as const) {
+    const errno = -constants.errno[code];
+    const error = Object.assign(new Error("x"), { errno, code: getSystemErrorName(errno) });
+    assert.equal(isErrno(error, "ENOENT", code), true);
+    assert.equal(isErrno(error, "ENOENT", "ENOSPC"), false);
   }
 });
 

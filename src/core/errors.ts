@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** The HTTP answer, the advice to retry, and the words a stranger may read, for one error code. */
 export interface ErrorDefinition {
   readonly httpStatus: number;
@@ -459,5 +461,12 @@ export function toPublicError(error: MCPImageError): PublicError {
 
 /** True for a Node system error with this code, such as `ENOENT`. */
 export function isErrno(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && codes.includes(error.code);
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return false;
+  return codes.includes(error.code) || ("errno" in error && codes.some((code) => hasNumber(code, error.errno)));
+}
+
+/** Some have a number alone, as libuv has no name for them: EDQUOT and ESTALE come as "Unknown system error -122". */
+function hasNumber(code: string, errno: unknown): boolean {
+  const numbers: Readonly<Record<string, number>> = constants.errno;
+  return typeof errno === "number" && numbers[code] === -errno;
 }

@@ -103,11 +103,20 @@ async function copyUnlessTaken(temporaryPath: string, path: string): Promise<boo
     if (isErrno(error, "EEXIST")) return false;
     throw error;
   }
+  try {
+    await syncFile(path);
+  } catch (error) {
+    await removeFile(path).catch(() => false); // or the id would stay taken
+    throw error;
+  }
+  return true;
+}
+
+async function syncFile(path: string): Promise<void> {
   const handle = await open(path, "r+");
   try {
     await handle.datasync();
   } finally {
     await handle.close();
   }
-  return true;
 }

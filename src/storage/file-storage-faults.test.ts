@@ -128,6 +128,20 @@ test("FileStorage flushes both files before it names them, the record first, and
 });
 
 describe("FileStorage on a file system without hard links", () => {
+  it("gives the id back when the disk fails after it was claimed", async (t) => {
+    const root = join(await createFolder(t), "root");
+    const storage = openStorage(root);
+    let flushes = 0;
+    watchFileSystem(t, ({ name }) => {
+      if (name === "link") throw Object.assign(new Error("no links here"), { code: "EPERM" });
+      if (name === "FileHandle.datasync" && ++flushes === 3) throw Object.assign(new Error("broken"), { code: "EIO" });
+    });
+    const id = createImageId(NOW_MS);
+    await assert.rejects(storage.saveImage(BYTES, id, {}), isErrorWithCode("storage_write_failed"));
+    assert.deepEqual(await listFiles(root), []);
+    await storage.saveImage(BYTES, id, {});
+  });
+
   it("saves all the same, and only once under one id", async (t) => {
     const root = join(await createFolder(t), "root");
     const storage = openStorage(root);

@@ -68,8 +68,8 @@ export class OpenFile {
     const fd = this.#fd;
     this.#fd = undefined;
     if (fd === undefined) return;
-    if (this.#lookUp === "at_once") closeSync(fd);
-    else close(fd, () => undefined); // nothing was written, so nothing can be lost
+    if (this.#lookUp === "at_once") closeAtOnce(fd);
+    else close(fd, () => undefined);
   }
 }
 
@@ -130,6 +130,15 @@ async function readByThread(
       else reject(error);
     });
   });
+}
+
+/** Nothing was written, so nothing can be lost, whatever the disk says. */
+function closeAtOnce(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // as said
+  }
 }
 
 function toOpen(fd: number | undefined): number {
