@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -21,7 +21,9 @@ type ServerName = "account" | "container" | "object";
 const START_TIMEOUT_MS = 60_000;
 const PYTHON = "/usr/bin/python3";
 const SERVERS = ["account", "container", "object"] as const;
-const RUN_SERVER = "import sys; from swift.common.wsgi import run_wsgi; sys.exit(run_wsgi(sys.argv[1], sys.argv[2]))";
+/** Without the first line it looks for its hash and its policies in /etc. */
+const RUN_SERVER = `import sys; from swift.common.utils import set_swift_dir; set_swift_dir(sys.argv[3])
+from swift.common.wsgi import run_wsgi; sys.exit(run_wsgi(sys.argv[1], sys.argv[2]))`;
 const BUILD_RING =
   "import sys; from swift.cli.ringbuilder import main; sys.argv[0] = 'swift-ring-builder'; sys.exit(main())";
 const KEYS = { accessKeyId: "test:tester", secretAccessKey: "testing" };
@@ -38,8 +40,9 @@ export async function startOpenStackSwift(): Promise<OpenStackSwift> {
   try {
     return { ...KEYS, url: await startIn(folder, processes), [Symbol.asyncDispose]: stop };
   } catch (error) {
+    const words = await readLastWords(folder);
     await stop();
-    throw error;
+    throw new Error(`OpenStack Swift does not start\n${words}`, { cause: error });
   }
 }
 
@@ -50,7 +53,7 @@ async function startIn(folder: string, processes: ChildProcess[]): Promise<strin
     const configuration = join(folder, `${server}-server.conf`);
     await writeFile(configuration, toDefaults(folder, port) + rest);
     const log = await open(join(folder, `${server}.log`), "w");
-    const child = spawn(PYTHON, ["-c", RUN_SERVER, configuration, `${server}-server`], {
+    const child = spawn(PYTHON, ["-c", RUN_SERVER, configuration, `${server}-server`, folder], {
       stdio: ["ignore", log.fd, log.fd],
     });
     processes.push(child);
@@ -88,6 +91,13 @@ async function waitUntilHealthy(url: string, processes: readonly ChildProcess[])
     if (answer?.ok === true) return;
     await sleep(100, undefined, { signal });
   }
+}
+
+/** The end of what each server said. */
+async function readLastWords(folder: string): Promise<string> {
+  const logs = (await readdir(folder)).filter((name) => name.endsWith(".log"));
+  const ends = logs.map(async (name) => `${name}: ${(await readFile(join(folder, name), "utf8")).slice(-500)}`);
+  return (await Promise.all(ends)).join("\n");
 }
 
 const SWIFT_CONF = `[swift-hash]

@@ -58,14 +58,17 @@ testStorage("S3Storage on a real server", ({ clock, limits, baseUrl }) => create
 const processes = new StorageProcesses(4);
 after(async () => processes[Symbol.asyncDispose]());
 
-testStorage(
-  "S3Storage, four processes on one bucket of a real server",
-  ({ clock, baseUrl }) => {
-    const target = JSON.stringify({ bucket, prefix: `${randomUUID()}/`, endpointUrl, accessKeyId, secretAccessKey });
-    return new SharedStorage({ processes, target, baseUrl, clock });
-  },
-  { countsDeletesExactly: false, savesExclusively: !isSwift },
-);
+// Without conditional writes two of them can lose what they keep and release in the same moment, as documented.
+if (!isSwift) {
+  testStorage(
+    "S3Storage, four processes on one bucket of a real server",
+    ({ clock, baseUrl }) => {
+      const target = JSON.stringify({ bucket, prefix: `${randomUUID()}/`, endpointUrl, accessKeyId, secretAccessKey });
+      return new SharedStorage({ processes, target, baseUrl, clock });
+    },
+    { countsDeletesExactly: false },
+  );
+}
 
 describe("S3Storage on a real server, in particular", () => {
   it("takes over the lock of a process that died at work", async () => {

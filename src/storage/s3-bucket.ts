@@ -92,6 +92,9 @@ const MAX_PRESIGNED_SECONDS = 604_800;
 /** The SDK repeats a request, but not the reading of a body that breaks off. */
 const BODY_ATTEMPTS = 3;
 
+/** Another conditional write of the key is under way; what was to be replaced is gone. */
+const CONFLICTS: ReadonlySet<string> = new Set(["ConditionalRequestConflict", "NoSuchKey"]);
+
 /** The requests that we make of S3, each with a deadline, a signal and errors of ours. */
 export class S3Bucket {
   readonly #options: BucketOptions;
@@ -100,7 +103,7 @@ export class S3Bucket {
   readonly #deletions: S3Deletions;
   #isClosed = false;
   #loaded: Promise<LoadedS3> | undefined;
-  /** False once the server said that it does not know If-None-Match. */
+  /** False once the server said that it knows neither If-None-Match nor If-Match. */
   #isConditional = true;
 
   constructor(options: BucketOptions) {
@@ -109,8 +112,9 @@ export class S3Bucket {
   }
 
   async put(key: string, body: Uint8Array, options: PutOptions, call: BucketCall): Promise<PutOutcome> {
-    const isConditional = options.createOnly === true && this.#isConditional;
-    if (options.createOnly === true && !isConditional && (await this.head(key, call)) !== undefined) {
+    const { createOnly = false, replaces } = options;
+    const isConditional = this.#isConditional && (createOnly || replaces !== undefined);
+    if (createOnly && !isConditional && (await this.head(key, call)) !== undefined) {
       return { kind: "exists", isRetried: false }; // two savers could both pass here, but an id is made once
     }
     const outcome = await this.#run(call, async ({ sdk, client }, abortSignal): Promise<PutOutcome | undefined> => {
@@ -120,20 +124,16 @@ export class S3Bucket {
         Body: body,
         ContentType: options.contentType,
         ...(options.metadata && { Metadata: { ...options.metadata } }),
-        ...(isConditional && { IfNoneMatch: "*" }),
-        ...(options.replaces !== undefined && { IfMatch: options.replaces }),
+        ...(isConditional && (replaces === undefined ? { IfNoneMatch: "*" } : { IfMatch: replaces })),
       });
       try {
         await client.send(command, { abortSignal });
         return { kind: "stored" };
       } catch (error) {
-        if (!isConditional && options.replaces === undefined) throw error;
+        if (!isConditional) throw error;
         const { name, status, attempts } = toS3Failure(error);
-        if (isConditional && status === 501) return undefined; // the server knows no If-None-Match
-        const isGone = options.replaces !== undefined && name === "NoSuchKey";
-        // The second name is the answer while another conditional write of the key is under way.
-        if (isGone || status === 412 || name === "ConditionalRequestConflict")
-          return { kind: "exists", isRetried: attempts > 1 };
+        if (status === 501) return undefined; // the server knows no conditions
+        if (status === 412 || CONFLICTS.has(name)) return { kind: "exists", isRetried: attempts > 1 };
         throw error;
       }
     });

@@ -4,7 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createImageId, type ImageId } from "../core/image-id.ts";
 import { getLogger } from "../logging/logger.ts";
 import { isErrorWithCode } from "../testing/error-with-code.ts";
-import { FAKE_S3_ACCESS_KEY_ID, FAKE_S3_SECRET_ACCESS_KEY } from "../testing/fake-s3-server.ts";
+import {
+  FAKE_S3_ACCESS_KEY_ID,
+  FAKE_S3_SECRET_ACCESS_KEY,
+  type FakeS3ServerOptions,
+} from "../testing/fake-s3-server.ts";
 import { BUCKET, NOW_MS, startS3Server } from "../testing/s3-bench.ts";
 import { S3Bucket, type BucketCall } from "./s3-bucket.ts";
 import { toCredentials } from "./s3-credentials.ts";
@@ -23,8 +27,8 @@ interface LeaseBench {
   readonly leaveLock: () => void;
 }
 
-async function createBench(t: TestContext, leaseMs = LEASE_MS): Promise<LeaseBench> {
-  const server = await startS3Server(t);
+async function createBench(t: TestContext, leaseMs = LEASE_MS, options: FakeS3ServerOptions = {}): Promise<LeaseBench> {
+  const server = await startS3Server(t, options);
   const id = createImageId(NOW_MS);
   const keys = toKeySpaces("").locks;
   let deaths = 0;
@@ -86,6 +90,13 @@ suite("S3Leases", () => {
     );
     await Promise.all(workers);
     assert.ok(performance.now() - startedAtMs >= 1500);
+    assert.deepEqual(locks(), []);
+  });
+
+  test("take over a lock of a store without conditions, too", async (t) => {
+    const { id, createLeases, leaveLock, locks } = await createBench(t, LEASE_MS, { supportsConditionalWrites: false });
+    leaveLock();
+    assert.equal(await createLeases().hold(id, CALL, async () => "done"), "done");
     assert.deepEqual(locks(), []);
   });
 

@@ -46,7 +46,7 @@ export interface FakeS3State {
   /** Keys that DeleteObjects may not delete. */
   readonly protectedKeys: Set<string>;
   readonly nowMs: () => number;
-  /** False: `If-None-Match` on a PUT is answered 501, as by OpenStack Swift. */
+  /** False: `If-None-Match` and `If-Match` on a PUT are answered 501, as by OpenStack Swift. */
   readonly supportsConditionalWrites: boolean;
   /** True: DeleteObjects without Content-MD5 is answered 400, as by OpenStack Swift. */
   readonly requiresContentMd5: boolean;
@@ -114,6 +114,7 @@ function putObject(request: FakeS3Request, bucket: FakeS3Bucket, state: FakeS3St
     if (bucket.has(key)) return toErrorResponse(412, "PreconditionFailed");
   }
   if (headers["if-match"] !== undefined) {
+    if (!state.supportsConditionalWrites) return toErrorResponse(501, "NotImplemented");
     const object = bucket.get(key);
     if (object === undefined) return toErrorResponse(404, "NoSuchKey");
     if (toEtag(object.body) !== headers["if-match"]) return toErrorResponse(412, "PreconditionFailed");
