@@ -153,6 +153,9 @@ describe("mcp-image-server", () => {
     assert.equal(ready.exitCode, 0);
     await server.stop();
     assert.equal((await runCommand(["healthcheck", "--url", server.url], { home: home.path })).exitCode, 69);
+    const wrong = await runCommand(["healthcheck", "--url", "somewhere"], { home: home.path });
+    assert.equal(wrong.exitCode, 64);
+    assert.match(wrong.stderr, /'somewhere' is invalid\. It must be a URL with http:\/\/ or https:\/\//);
   });
 
   test("serve says that the port is taken and exits with 78", async () => {

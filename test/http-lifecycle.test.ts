@@ -55,6 +55,20 @@ test("a body over the limit is 413 and ends the connection, whatever is still to
   }
 });
 
+test("one connection more than the cap is closed at once, and those that are there go on", async () => {
+  await using server = await startServer({ limits: { maxConnections: 2 } });
+  const sockets = [connect(server.port, "127.0.0.1"), connect(server.port, "127.0.0.1")];
+  await Promise.all(sockets.map(async (socket) => once(socket, "connect")));
+  const refused = connect(server.port, "127.0.0.1");
+  refused.write(`GET /livez ${HEAD}\r\n`);
+  assert.equal(await readUntilClosed(refused), "");
+  for (const socket of sockets) {
+    socket.write(`GET /livez ${HEAD}\r\n`);
+    assert.match(await readHead(socket), /^HTTP\/1\.1 200 /);
+    socket.destroy();
+  }
+});
+
 test("what is no request is refused as JSON and ends the connection, and the server lives on", async () => {
   await using server = await startServer();
   for (const [text, start, code] of [

@@ -118,7 +118,7 @@ function createProgram(context: CommandContext, setExitCode: SetExitCode): Comma
     .command("healthcheck")
     .description("ask the server of these settings whether it lives; for container health checks")
     .option("--ready", "ask whether it is ready to take work instead")
-    .option("--url <url>", "ask the server at this base URL")
+    .addOption(new Option("--url <url>", "ask the server at this base URL").argParser(toBaseUrl))
     .action(async (options: { ready?: boolean; url?: string }) => {
       const { healthcheck } = await import("./commands/healthcheck.ts");
       setExitCode(await healthcheck(context, { ...options, envFile: envFile() }));
@@ -210,6 +210,14 @@ function addConfigCommands(
       const { printConfigDocs } = await import("./commands/config.ts");
       setExitCode(printConfigDocs(context, options.format));
     });
+}
+
+function toBaseUrl(text: string): string {
+  const protocol = URL.parse(text)?.protocol;
+  if (protocol !== "http:" && protocol !== "https:") {
+    throw new InvalidArgumentError("It must be a URL with http:// or https://.");
+  }
+  return text;
 }
 
 function numberOption(flags: string, description: string): Option {

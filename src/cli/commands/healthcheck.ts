@@ -1,4 +1,5 @@
-import { request } from "node:http";
+import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
 import { prepareSettings, type CommandContext } from "../command-context.ts";
 import { EXIT } from "../exit-code.ts";
 
@@ -28,6 +29,7 @@ async function localUrl(context: CommandContext, envFile: string | undefined): P
 
 async function ask(url: string): Promise<{ healthy: boolean; words: string }> {
   const { promise, resolve } = Promise.withResolvers<{ healthy: boolean; words: string }>();
+  const request = url.startsWith("https:") ? requestHttps : requestHttp;
   try {
     const call = request(url, { timeout: TIMEOUT_MS, agent: false }, (response) => {
       response.resume();
