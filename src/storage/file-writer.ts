@@ -11,10 +11,10 @@ import type { NewImage } from "./image-record.ts";
 /** A cleaner may remove an empty folder under us; it does not do so again and again. */
 const FOLDER_ATTEMPTS = 5;
 /**
- * Writes at the same time: each works on two files, and libuv has four threads, on which reads and look-ups of names wait
- * too. More writes are not faster and make everybody else wait longer.
+ * Writes at the same time. One keeps two threads waiting for the disk, and libuv has four, on which reads and look-ups of
+ * names wait too: a second one would make everybody else wait for as long as the disk takes for a flush.
  */
-const WRITES_AT_ONCE = 2;
+const WRITES_AT_ONCE = 1;
 
 /**
  * Writes pictures so that a name is visible only with its whole content, and what was acknowledged survives a power
