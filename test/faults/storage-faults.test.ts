@@ -8,8 +8,9 @@ import {
   FaultedProcess,
   type FaultedOperation,
   type FaultedOutcome,
+  watchCalls,
 } from "../support/faulted-storage.ts";
-import { countCalls, Trace } from "../support/strace.ts";
+import { Trace } from "../support/strace.ts";
 
 /** What a kernel may answer to a call that opens, makes, names or removes something. */
 const ERRNOS = ["EIO", "ENOSPC", "EDQUOT", "EACCES", "EROFS", "EMFILE", "ENAMETOOLONG", "EINTR"];
@@ -44,16 +45,8 @@ async function planFaults(
   operation: FaultedOperation,
   always: readonly string[] = [],
 ): Promise<Fault[]> {
-  await using subject = new FaultedProcess();
-  const folder = await FaultedFolder.create(parent);
-  const trace = await Trace.start(subject.pid, { calls: "all", paths: folder.paths, inject: always });
-  const command = folder.toCommand(operation);
-  const outcome = await subject.run(command);
-  await trace.stop();
-  await folder.check(command, outcome);
-  await folder.remove();
   const faults: Fault[] = [];
-  for (const [name, count] of countCalls(trace.calls)) {
+  for (const [name, count] of await watchCalls(parent, operation, always)) {
     if (always.some((each) => each.startsWith(`${name}:`))) continue;
     for (let nth = 1; nth <= count; nth++) {
       for (const errno of ERRNOS_OF.get(name) ?? ERRNOS)
@@ -114,7 +107,7 @@ async function tryFaults(t: TestContext, parent: string, faults: readonly Fault[
   const left = [...faults];
   const failures: string[] = [];
   const work = async (): Promise<void> => {
-    await using subject = new FaultedProcess();
+    await using subject = await FaultedProcess.start();
     for (let fault = left.pop(); fault !== undefined; fault = left.pop()) {
       try {
         await tryFault(subject, parent, fault);
@@ -150,7 +143,7 @@ test("FileStorage does so too where there are no hard links", async (t) => {
 
 test("FileStorage goes on where the kernel wrote less than it was asked to, and says so where it can write no more", async (t) => {
   const parent = await createFaultedParent(t);
-  await using subject = new FaultedProcess();
+  await using subject = await FaultedProcess.start();
   for (const inject of ["write:retval=0:when=1", "write:retval=0:when=2"]) {
     const folder = await FaultedFolder.create(parent);
     await using trace = await Trace.start(subject.pid, { calls: "write", inject: [inject], paths: folder.paths });

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { writeSync } from "node:fs";
 import { inspect } from "node:util";
+import { stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { MCPImageError } from "../../src/core/errors.ts";
 import { systemRandom } from "../../src/core/random.ts";
@@ -55,7 +56,10 @@ async function run(command: FaultedCommand): Promise<FaultedOutcome> {
   }
 }
 
-for await (const line of createInterface(process.stdin)) {
+const lines = createInterface(process.stdin);
+await stat("/"); // starts the thread that files wait for
+writeSync(1, "ready\n");
+for await (const line of lines) {
   const outcome = await run(JSON.parse(line));
   writeSync(1, `${JSON.stringify(outcome)}\n`);
 }

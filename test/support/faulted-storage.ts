@@ -18,6 +18,7 @@ import { FileStorage } from "../../src/storage/file-storage.ts";
 import { createFakeClock } from "../../src/testing/fake-clock.ts";
 import { assertSameBytes } from "../../src/testing/same-bytes.ts";
 import { createSampleImage } from "../../src/testing/sample-images.ts";
+import { Trace } from "./strace.ts";
 
 export const FAULTED_OPERATIONS = [
   "save",
@@ -64,12 +65,19 @@ export class FaultedProcess implements AsyncDisposable {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #lines: AsyncIterator<string>;
 
-  constructor() {
+  private constructor() {
     const program = join(import.meta.dirname, "faulted-storage-process.ts");
     // One thread beside the main one, so that the n-th call is always the same; io_uring would pass the tracer by.
     const env = { ...process.env, UV_THREADPOOL_SIZE: "1", UV_USE_IO_URING: "0" };
     this.#child = spawn(process.execPath, [program], { stdio: ["pipe", "pipe", "inherit"], env });
     this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
+  }
+
+  /** Resolves when it waits for what to do, and all its threads are there. */
+  static async start(): Promise<FaultedProcess> {
+    const started = new FaultedProcess();
+    assert.equal((await started.#lines.next()).value, "ready");
+    return started;
   }
 
   get pid(): number {
@@ -235,6 +243,31 @@ export class FaultedFolder {
   #open(): FileStorage {
     return new FileStorage({ basePath: this.root, baseUrl: "" });
   }
+}
+
+/**
+ * The system calls that the operation makes on its files, each with how often the thread that makes it most makes it: a
+ * tracer counts for each thread. What `inject` names fails all the while.
+ */
+export async function watchCalls(
+  parent: string,
+  operation: FaultedOperation,
+  inject: readonly string[] = [],
+): Promise<ReadonlyMap<string, number>> {
+  await using subject = await FaultedProcess.start();
+  const folder = await FaultedFolder.create(parent);
+  const trace = await Trace.start(subject.pid, { calls: "all", paths: folder.paths, inject });
+  const command = folder.toCommand(operation);
+  const outcome = await subject.run(command);
+  await trace.stop();
+  await folder.check(command, outcome);
+  await folder.remove();
+  const counts = new Map<string, number>();
+  for (const [name, calls] of Map.groupBy(trace.calls, (call) => call.name)) {
+    const byThread = Map.groupBy(calls, ({ thread }) => thread);
+    counts.set(name, Math.max(...[...byThread.values()].map((some) => some.length)));
+  }
+  return counts;
 }
 
 /** A folder for the folders of one test, by a path without links, as the tracer tells them. */

@@ -59,9 +59,13 @@ export class Trace implements AsyncDisposable {
     return new Trace(child, log);
   }
 
-  /** Lets the process go on without us. Safe to call twice. */
-  async stop(): Promise<void> {
-    this.#stopping ??= this.#stopOnce();
+  /**
+   * Lets the process go on without us. Safe to call twice.
+   *
+   * @param signal `SIGKILL` where the process died of what was injected: strace may wait for ever for a thread of it
+   */
+  async stop(signal: "SIGINT" | "SIGKILL" = "SIGINT"): Promise<void> {
+    this.#stopping ??= this.#stopOnce(signal);
     await this.#stopping;
   }
 
@@ -69,10 +73,10 @@ export class Trace implements AsyncDisposable {
     await this.stop();
   }
 
-  async #stopOnce(): Promise<void> {
+  async #stopOnce(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const ended = once(this.#child, "exit");
-      this.#child.kill("SIGINT");
+      this.#child.kill(signal);
       await ended;
     }
     const lines = (await readFile(this.#log, "utf8")).split("\n");
@@ -85,14 +89,4 @@ export class Trace implements AsyncDisposable {
       return name === undefined ? [] : [{ thread: Number(thread), name }];
     });
   }
-}
-
-/** How often the thread that made a call most often made it, by the names of the calls: a tracer counts for each thread. */
-export function countCalls(calls: readonly TracedCall[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const [name, all] of Map.groupBy(calls, (call) => call.name)) {
-    const byThread = Map.groupBy(all, ({ thread }) => thread);
-    counts.set(name, Math.max(...[...byThread.values()].map((some) => some.length)));
-  }
-  return counts;
 }
