@@ -21,6 +21,9 @@ const SLOWNESS_MS = 2000;
 /** A read takes some milliseconds; this machine may be busy. */
 const FAST_MS = 1000;
 
+/** A probe's answer holds for some seconds. */
+const PATIENCE_MS = 30_000;
+
 /** The whole server in a process of its own, over a folder with pictures and a model server that answers at once. */
 async function startServer(t: TestContext) {
   const home = new TemporaryFolder();
@@ -74,11 +77,12 @@ async function readAll({ get }: Server, pictures: Server["stored"]): Promise<num
 
 /** Asks until the probe has this status, and gives its answer: it asks the disk only now and then. */
 async function untilStatus({ get }: Server, path: string, status: number): Promise<Record<string, unknown>> {
+  const deadline = AbortSignal.timeout(PATIENCE_MS);
   for (;;) {
     const answer = await get(path);
     const body = (await answer.json()) as Record<string, unknown>;
     if (answer.status === status) return body;
-    await delay(100);
+    await delay(100, undefined, { signal: deadline });
   }
 }
 

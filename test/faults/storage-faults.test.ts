@@ -32,6 +32,9 @@ const SYSTEM_CALLS =
 /** As many processes are made to fail at a time. */
 const LANES = 2;
 
+/** After so many, no more is tried: a process that hangs costs its whole deadline each time. */
+const ENOUGH_FAILURES = 5;
+
 interface Fault {
   readonly operation: FaultedOperation;
   readonly errno: string;
@@ -59,7 +62,7 @@ async function planFaults(
 async function tryFault(subject: FaultedProcess, parent: string, { operation, errno, inject }: Fault): Promise<void> {
   const folder = await FaultedFolder.create(parent);
   const calls = inject.map(toCall).join(",");
-  const trace = await Trace.start(subject.pid, { calls, inject, paths: folder.paths });
+  await using trace = await Trace.start(subject.pid, { calls, inject, paths: folder.paths });
   const command = folder.toCommand(operation);
   const outcome = await subject.run(command);
   await trace.stop();
@@ -102,7 +105,7 @@ function toCall(inject = ""): string {
   return inject.replace(/:.*/, "");
 }
 
-/** Tries all and gives what went wrong. */
+/** Tries all and gives what went wrong, at least the first of it. */
 async function tryFaults(t: TestContext, parent: string, faults: readonly Fault[]): Promise<string[]> {
   const left = [...faults];
   const failures: string[] = [];
@@ -113,6 +116,7 @@ async function tryFaults(t: TestContext, parent: string, faults: readonly Fault[
         await tryFault(subject, parent, fault);
       } catch (error) {
         failures.push(`${fault.operation}, ${fault.inject.join(" ")}: ${String(error)}`);
+        if (failures.length >= ENOUGH_FAILURES) return;
       }
     }
   };

@@ -55,8 +55,12 @@ export class Trace implements AsyncDisposable {
       else if (!/strace: Process \d+ /.test(line)) reject(new Error(line));
     });
     child.once("close", (code) => reject(new Error(`strace ended with ${code} before it watched`)));
-    await attached;
-    return new Trace(child, log);
+    const trace = new Trace(child, log);
+    await attached.catch(async (error: unknown) => {
+      await trace.stop("SIGKILL").catch(() => undefined); // there may be no log
+      throw error;
+    });
+    return trace;
   }
 
   /**
