@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test, type TestContext } from "node:test";
+import { createFaultedParent, FaultedFolder, watchCalls } from "../support/faulted-folder.ts";
 import {
-  createFaultedParent,
   FAULTED_OPERATIONS,
-  FaultedFolder,
   FaultedProcess,
   type FaultedOperation,
   type FaultedOutcome,
-  watchCalls,
-} from "../support/faulted-storage.ts";
+} from "../support/faulted-process.ts";
 import { Trace } from "../support/strace.ts";
 
 /** What a kernel may answer to a call that opens, makes, names or removes something. */

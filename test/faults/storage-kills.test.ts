@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  createFaultedParent,
-  FaultedFolder,
-  FaultedProcess,
-  type FaultedOperation,
-  watchCalls,
-} from "../support/faulted-storage.ts";
+import { createFaultedParent, FaultedFolder, watchCalls } from "../support/faulted-folder.ts";
+import { FaultedProcess, type FaultedOperation } from "../support/faulted-process.ts";
 import { Trace } from "../support/strace.ts";
 
 /** The steps between which a crash leaves something else on the disk. */

@@ -8,7 +8,7 @@ import { systemRandom } from "../../src/core/random.ts";
 import type { AbstractStorage, OpenImage } from "../../src/storage/abstract-storage.ts";
 import { FileStorage } from "../../src/storage/file-storage.ts";
 import { createSampleImage } from "../../src/testing/sample-images.ts";
-import type { FaultedCommand, FaultedOperation, FaultedOutcome } from "./faulted-storage.ts";
+import type { FaultedCommand, FaultedOperation, FaultedOutcome } from "./faulted-process.ts";
 
 /**
  * A process that does what stdin says, a JSON document a line, each in a storage of its own, and answers with the outcome. It

@@ -1,13 +1,9 @@
 import assert from "node:assert/strict";
-import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { hash } from "node:crypto";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, realpath, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../../src/core/clock.ts";
@@ -18,89 +14,18 @@ import { FileStorage } from "../../src/storage/file-storage.ts";
 import { createFakeClock } from "../../src/testing/fake-clock.ts";
 import { assertSameBytes } from "../../src/testing/same-bytes.ts";
 import { createSampleImage } from "../../src/testing/sample-images.ts";
+import { FaultedProcess, type FaultedCommand, type FaultedOperation, type FaultedOutcome } from "./faulted-process.ts";
 import { Trace } from "./strace.ts";
-
-export const FAULTED_OPERATIONS = [
-  "save",
-  "read",
-  "open",
-  "record",
-  "keep",
-  "release",
-  "delete",
-  "list",
-  "clean",
-  "measure",
-  "health",
-] as const;
-export type FaultedOperation = (typeof FAULTED_OPERATIONS)[number];
-
-export interface FaultedCommand {
-  readonly operation: FaultedOperation;
-  readonly root: string;
-  readonly id: string;
-  readonly seed: number;
-  readonly sizeBytes: number;
-  /** The first byte that chance gives; the next one is one more. */
-  readonly chance: number;
-}
-
-/** What a call gave, or the code that it failed with. */
-export type FaultedOutcome = { readonly value?: unknown } | { readonly code: string; readonly message: string };
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const SIZE_BYTES = 9000;
 /** Of the temporary file that a crash left. */
 const LEFTOVER_CHANCE = 90;
-/** No call may take longer; under a tracer on a busy machine it takes some milliseconds. */
-const DEADLINE_MS = 10_000;
 /** In memory where there is such a thing: the sweep of faults makes a thousand folders. */
 const QUICK_FOLDER = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 /** More temporary files than any operation makes. */
 const TEMPORARY_FILES = 4;
-
-/** A process that works on folders, whose calls may be made to fail. */
-export class FaultedProcess implements AsyncDisposable {
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #lines: AsyncIterator<string>;
-
-  private constructor() {
-    const program = join(import.meta.dirname, "faulted-storage-process.ts");
-    // One thread beside the main one, so that the n-th call is always the same; io_uring would pass the tracer by.
-    const env = { ...process.env, UV_THREADPOOL_SIZE: "1", UV_USE_IO_URING: "0" };
-    this.#child = spawn(process.execPath, [program], { stdio: ["pipe", "pipe", "inherit"], env });
-    this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
-  }
-
-  /** Resolves when it waits for what to do, and all its threads are there. */
-  static async start(): Promise<FaultedProcess> {
-    const started = new FaultedProcess();
-    assert.equal((await started.#lines.next()).value, "ready");
-    return started;
-  }
-
-  get pid(): number {
-    assert.ok(this.#child.pid);
-    return this.#child.pid;
-  }
-
-  /** The outcome, or `undefined` when the process died on the way. @throws {Error} when it hangs */
-  async run(command: FaultedCommand): Promise<FaultedOutcome | undefined> {
-    this.#child.stdin.write(`${JSON.stringify(command)}\n`);
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error(`No end of ${JSON.stringify(command)}`)), DEADLINE_MS);
-    const line = await Promise.race([this.#lines.next(), late]).finally(() => clearTimeout(timer));
-    return line.done === true ? undefined : JSON.parse(line.value);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
-    await ended;
-  }
-}
 
 interface Picture {
   readonly id: ImageId;
