@@ -7,7 +7,13 @@ import { requireDebianPackage } from "./debian-packages.ts";
 
 if (process.platform !== "linux") throw new Error("Only Linux has strace");
 requireDebianPackage("strace", ["/usr/bin/strace"]);
-const words = ["--test", "--test-reporter=spec", "--test-concurrency=2", "--test-timeout=240000", "test/faults/*.test.ts"];
+const words = [
+  "--test",
+  "--test-reporter=spec",
+  "--test-concurrency=2",
+  "--test-timeout=240000",
+  "test/faults/*.test.ts",
+];
 const child = spawn(process.execPath, words, { stdio: "inherit" });
 const [status] = await once(child, "exit");
 process.exitCode = status === 0 ? 0 : 1;
