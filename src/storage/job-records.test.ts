@@ -14,7 +14,7 @@ import { createSampleImage } from "../testing/sample-images.ts";
 import { testJobRecords } from "../testing/test-job-records.ts";
 import { FileJobRecords } from "./file-job-records.ts";
 import { FileStorage } from "./file-storage.ts";
-import type { JobRecord } from "./job-records.ts";
+import { parseJobText, type JobRecord } from "./job-records.ts";
 import { MemoryJobRecords } from "./memory-job-records.ts";
 import { S3JobRecords } from "./s3-job-records.ts";
 import { S3Storage } from "./s3-storage.ts";
@@ -111,4 +111,18 @@ describe("S3JobRecords", () => {
     await using records = new S3JobRecords({ ...options(), bucket: "nowhere" });
     await assert.rejects(records.writeJob(RECORD), { name: "StorageError", code: "storage_unavailable" });
   });
+});
+
+test("a failure that an earlier version wrote is still one: it ended when it began, for all that is known", () => {
+  const createdAtMs = Date.UTC(2026, 0, 2);
+  const imageId = createImageId(createdAtMs);
+  const error = { error: "queue_timeout", message: "No", retryable: true };
+  assert.deepEqual(
+    parseJobText(JSON.stringify({ image_id: imageId, status: "failed", error, metadata: {} }), imageId),
+    {
+      imageId,
+      state: { status: "failed", error, endedAtMs: createdAtMs },
+      metadata: {},
+    },
+  );
 });

@@ -53,7 +53,7 @@ export function parseJobText(text: string, imageId: ImageId): JobRecord | undefi
   const document = parseJsonObject(text);
   if (document === undefined || document["image_id"] !== imageId) return undefined;
   const { metadata } = document;
-  const state = parseState(document);
+  const state = parseState(document, imageId);
   return state && isJsonObject(metadata) ? { imageId, state, metadata } : undefined;
 }
 
@@ -66,10 +66,15 @@ export function parseJobName(name: string, beforeMs: number): ImageId | undefine
 
 export const JOB_EXTENSION = ".json";
 
-function parseState({ status, alive_until: aliveUntil, ended_at: endedAt, error }: JsonObject): JobState | undefined {
+function parseState(
+  { status, alive_until: aliveUntil, ended_at: endedAt, error }: JsonObject,
+  imageId: ImageId,
+): JobState | undefined {
   if (status === "failed") {
-    const endedAtMs = toTimeMs(endedAt);
-    return isPublicError(error) && endedAtMs !== undefined ? { status, error, endedAtMs } : undefined;
+    const parsed = parseImageId(imageId);
+    const createdAtMs = parsed?.kind === "current" ? parsed.createdAtMs : 0;
+    // Records of earlier versions do not say when.
+    return isPublicError(error) ? { status, error, endedAtMs: toTimeMs(endedAt) ?? createdAtMs } : undefined;
   }
   if (status !== "running" && status !== "cancelling") return undefined;
   const aliveUntilMs = toTimeMs(aliveUntil);
